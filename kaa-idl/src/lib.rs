@@ -1,0 +1,1 @@
+//! The .kidl interface language of Kaa RPC: parser, checker, diagnostics.

@@ -1,0 +1,1 @@
+//! Generates Rust from .kidl files; called from build.rs.

@@ -1,0 +1,1 @@
+//! The tokio runtime of Kaa RPC: transports, servers, channels, calls.
