@@ -1,0 +1,187 @@
+//! How generated structs, and the fields of generated variants, are read and written.
+//!
+//! A record travels as a map by field name, never as an array and never by index. Generated code says
+//! only which fields there are; the loop over the map, the search for names, duplicates and the words
+//! of errors are here, so that a schema of hundreds of types stays quick to compile.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{self, Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+/// A type that travels as a map by field name.
+pub trait Record<'de>: Sized {
+    /// The type's name in the schema, for errors.
+    const NAME: &'static str;
+    /// The names of its fields, in the order in which they are written.
+    const FIELDS: &'static [&'static str];
+
+    /// Reads the fields, in whatever order they come.
+    fn read<A: MapAccess<'de>>(fields: Fields<A>) -> Result<Self, A::Error>;
+}
+
+/// Reads a [`Record`]: the whole body of its `Deserialize`.
+pub fn read_record<'de, T: Record<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_struct(T::NAME, T::FIELDS, RecordVisitor(PhantomData))
+}
+
+struct RecordVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Record<'de>> de::Visitor<'de> for RecordVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a map of the fields of {}", T::NAME)
+    }
+
+    // No `visit_seq`: what is not a map is refused by serde's own words for `expecting`.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::read(Fields::new(map, T::NAME))
+    }
+}
+
+/// The fields of a record while they are read.
+#[derive(Debug)]
+pub struct Fields<A> {
+    map: A,
+    /// Whose fields these are, for errors.
+    owner: &'static str,
+    /// The name of the field whose value comes next.
+    current: &'static str,
+    /// Index of the field that comes next if the other end writes them in our order.
+    expected: usize,
+}
+
+impl<'de, A: MapAccess<'de>> Fields<A> {
+    pub(super) const fn new(map: A, owner: &'static str) -> Self {
+        Self { map, owner, current: "", expected: 0 }
+    }
+
+    /// The index in `names` of the next field; `names.len()` for one that is not among them, whose
+    /// value must be [skipped](Self::skip); `None` after the last.
+    pub fn next(&mut self, names: &'static [&'static str]) -> Result<Option<usize>, A::Error> {
+        let Some(index) = self.map.next_key_seed(Key { names, expected: self.expected })? else {
+            return Ok(None);
+        };
+        if let Some(name) = names.get(index) {
+            self.current = name;
+            self.expected = index + 1;
+        } // else a newer schema's field came in between: what was expected still comes
+        Ok(Some(index))
+    }
+
+    /// Reads the value of the field that [`next`](Self::next) named into `slot`, which must be empty.
+    pub fn read<T: Deserialize<'de>>(&mut self, slot: &mut Option<T>) -> Result<(), A::Error> {
+        if slot.is_some() {
+            return Err(self.duplicate());
+        }
+        match self.map.next_value() {
+            Ok(value) => {
+                *slot = Some(value);
+                Ok(())
+            }
+            Err(error) => Err(self.bad_value(&error)),
+        }
+    }
+
+    /// Passes over the value of a field that this schema does not know.
+    pub fn skip(&mut self) -> Result<(), A::Error> {
+        self.map.next_value::<IgnoredAny>().map(drop)
+    }
+
+    /// Passes over all fields: a variant that has none here may have got some elsewhere.
+    pub(super) fn skip_all(&mut self) -> Result<(), A::Error> {
+        while self.next(&[])?.is_some() {
+            self.skip()?;
+        }
+        Ok(())
+    }
+
+    /// What was read of the field `name`, which may not be absent.
+    pub fn required<T>(&self, name: &str, slot: Option<T>) -> Result<T, A::Error> {
+        slot.ok_or_else(|| self.missing(name))
+    }
+
+    #[cold]
+    fn missing(&self, name: &str) -> A::Error {
+        A::Error::custom(format_args!("missing field `{name}` of {}", self.owner))
+    }
+
+    #[cold]
+    fn duplicate(&self) -> A::Error {
+        A::Error::custom(format_args!("field `{}` of {} is there twice", self.current, self.owner))
+    }
+
+    #[cold]
+    fn bad_value(&self, error: &A::Error) -> A::Error {
+        A::Error::custom(format_args!("field `{}` of {}: {error}", self.current, self.owner))
+    }
+}
+
+/// Finds a field's name among `names`; the expected one first, so that fields in order cost one
+/// comparison each.
+pub(super) struct Key {
+    pub(super) names: &'static [&'static str],
+    pub(super) expected: usize,
+}
+
+impl<'de> de::DeserializeSeed<'de> for Key {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        // Not `deserialize_identifier`, which lets some formats give an index.
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl de::Visitor<'_> for Key {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field, as a string")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<usize, E> {
+        if self.names.get(self.expected) == Some(&name) {
+            return Ok(self.expected);
+        }
+        Ok(self.names.iter().position(|known| *known == name).unwrap_or(self.names.len()))
+    }
+}
+
+/// Begins to write a record of `count` fields, absent ones not counted.
+pub fn write_record<S: Serializer>(
+    serializer: S,
+    name: &'static str,
+    count: usize,
+) -> Result<RecordWriter<S::SerializeStruct>, S::Error> {
+    serializer.serialize_struct(name, count).map(RecordWriter)
+}
+
+/// Writes the fields of a record.
+#[derive(Debug)]
+pub struct RecordWriter<W>(W);
+
+impl<W: SerializeStruct> RecordWriter<W> {
+    /// Writes a field.
+    pub fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), W::Error> {
+        self.0.serialize_field(name, value)
+    }
+
+    /// Writes a field that may be absent: nothing if it is.
+    pub fn optional<T: Serialize>(&mut self, name: &'static str, value: &Option<T>) -> Result<(), W::Error> {
+        match value {
+            Some(value) => self.0.serialize_field(name, value),
+            None => self.0.skip_field(name),
+        }
+    }
+
+    /// Ends the record.
+    pub fn end(self) -> Result<W::Ok, W::Error> {
+        self.0.end()
+    }
+}
+
+#[cfg(test)]
+mod tests;
