@@ -1,0 +1,193 @@
+//! The streams that connections run over, and how local ones are made.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `unix`, `connect` | the two ends of a Unix address |
+//! | `bind`, `folder`, `lock` | sockets in the file system: who may touch them, which are stale |
+//! | `peer` | users at the other end |
+//! | `socket` | a connected Unix socket |
+//! | `stream` | any other stream |
+//!
+//! **Invariant:** nothing here reads more than it is asked for, or knows what the bytes mean.
+
+mod bind;
+mod connect;
+mod error;
+mod fds;
+mod folder;
+mod lock;
+mod peer;
+mod socket;
+mod stream;
+mod unix;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+
+pub(crate) use connect::connect;
+pub use error::{UnixBindError, UnixConnectError};
+pub(crate) use folder::permissions;
+pub(crate) use peer::AllowedUsers;
+pub use peer::PeerCredentials;
+pub(crate) use socket::{SocketWriter, UnixSocket};
+pub(crate) use stream::{AsyncReadWrite, OtherStream};
+pub(crate) use unix::UnixListener;
+pub use unix::UnixOptions;
+
+/// What a connection runs over; both ends must name the same kind in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A Unix socket at an address.
+    Unix,
+    /// A socket that a process was started with.
+    Inherited,
+    /// Encrypted TCP.
+    Tcp,
+    /// TCP that anyone on the way can read and change.
+    PlainTcp,
+    /// Whatever the user supplied.
+    Other,
+}
+
+/// A connected stream.
+pub(crate) enum Transport {
+    /// A Unix socket; the kind is [`Kind::Unix`] or [`Kind::Inherited`].
+    Unix(UnixSocket, Kind),
+    /// Any other stream.
+    Stream(OtherStream),
+}
+
+impl Transport {
+    /// A socket from an address.
+    pub(crate) fn unix(socket: UnixSocket) -> Self {
+        Transport::Unix(socket, Kind::Unix)
+    }
+
+    /// A socket that one process gave to the other.
+    pub(crate) fn inherited(socket: UnixSocket) -> Self {
+        Transport::Unix(socket, Kind::Inherited)
+    }
+
+    /// Any other stream. `binding` is what both ends know of this very stream and of no other (a TLS
+    /// exporter value, a handshake hash); empty if there is no such thing.
+    pub(crate) fn stream(
+        stream: impl AsyncReadWrite + 'static,
+        kind: Kind,
+        binding: impl Into<Box<[u8]>>,
+    ) -> Self {
+        Transport::Stream(OtherStream::new(Box::new(stream), kind, binding.into()))
+    }
+
+    /// What it is, for the handshake.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Transport::Unix(_, kind) => *kind,
+            Transport::Stream(stream) => stream.kind(),
+        }
+    }
+
+    /// What tells this stream from all others, for the handshake. Empty for a Unix socket, which the
+    /// kernel isolates.
+    pub(crate) fn binding(&self) -> &[u8] {
+        match self {
+            Transport::Unix(..) => &[],
+            Transport::Stream(stream) => stream.binding(),
+        }
+    }
+
+    /// Who is at the other end, if the kernel tells.
+    pub(crate) fn peer_credentials(&self) -> Option<PeerCredentials> {
+        match self {
+            Transport::Unix(socket, _) => Some(socket.peer()),
+            Transport::Stream(_) => None,
+        }
+    }
+
+    /// A handle with which callers may write themselves, from any thread, while the driver does not.
+    pub(crate) fn direct_writer(&self) -> Option<SocketWriter> {
+        match self {
+            Transport::Unix(socket, _) => Some(socket.writer()),
+            Transport::Stream(_) => None,
+        }
+    }
+
+    /// Reads what is there, up to `buffer.len()` bytes, which must not be 0. 0 means the peer has ended.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Transport::Unix(socket, _) => socket.poll_read(cx, buffer),
+            Transport::Stream(stream) => stream.poll_read(cx, buffer),
+        }
+    }
+
+    /// Reads without waiting; [`io::ErrorKind::WouldBlock`] if nothing has come.
+    ///
+    /// The handshake asks this for bytes that came too early.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Unix(socket, _) => socket.try_read(buffer),
+            Transport::Stream(stream) => stream.try_read(buffer),
+        }
+    }
+
+    /// Writes as much as fits, and waits if nothing does. [`Self::poll_flush`] sends it on its way.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        segments: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Transport::Unix(socket, _) => socket.poll_write(cx, segments),
+            Transport::Stream(stream) => stream.poll_write(cx, segments),
+        }
+    }
+
+    /// Sends what the stream itself holds back. Nothing for a Unix socket.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Unix(..) => Poll::Ready(Ok(())),
+            Transport::Stream(stream) => stream.poll_flush(cx),
+        }
+    }
+
+    /// Tells the peer that nothing more comes. Reading goes on.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Unix(socket, _) => Poll::Ready(socket.shutdown_write()),
+            Transport::Stream(stream) => stream.poll_shutdown(cx),
+        }
+    }
+
+    /// Reads exactly `buffer.len()` bytes and not one more.
+    ///
+    /// [`io::ErrorKind::UnexpectedEof`] if the peer ends before.
+    pub(crate) async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match poll_fn(|cx| self.poll_read(cx, rest)).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => done += count,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes` and flushes.
+    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            match poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(rest)])).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => done += count,
+            }
+        }
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+}

@@ -1,0 +1,81 @@
+//! Streams other than Unix sockets: TCP, TLS, pairs in memory.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Kind;
+
+/// A stream in both directions.
+pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncReadWrite for T {}
+
+/// A stream of a type that does not matter.
+pub(crate) struct OtherStream {
+    stream: Box<dyn AsyncReadWrite>,
+    kind: Kind,
+    binding: Box<[u8]>,
+}
+
+impl OtherStream {
+    pub(super) fn new(stream: Box<dyn AsyncReadWrite>, kind: Kind, binding: Box<[u8]>) -> Self {
+        OtherStream {
+            stream,
+            kind,
+            binding,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn binding(&self) -> &[u8] {
+        &self.binding
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Nobody is woken by this; whoever wants to be polls again.
+        match self.poll_read(&mut Context::from_waker(Waker::noop()), buffer) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        segments: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        if stream.is_write_vectored() {
+            return stream.poll_write_vectored(cx, segments);
+        }
+        let first = segments.iter().find(|segment| !segment.is_empty());
+        match first {
+            Some(segment) => stream.poll_write(cx, segment),
+            None => Poll::Ready(Ok(0)),
+        }
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

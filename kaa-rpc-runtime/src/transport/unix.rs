@@ -1,0 +1,295 @@
+//! The listening end of a Unix address.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::bind::{self, SocketFile};
+use super::error::UnixBindError;
+use super::fds;
+use super::folder::{Environment, Place};
+use super::peer::AllowedUsers;
+use super::socket::UnixSocket;
+use crate::address::UnixAddress;
+
+/// Who may connect to a Unix socket.
+///
+/// By default only the user who runs the server: the socket has mode 0600, its folder must belong to
+/// that user and let nobody else in, and a peer of another user is dropped before a byte is read.
+/// Whoever gets through must still prove that it has the secret.
+///
+/// ```
+/// # use kaa_rpc_runtime::UnixOptions;
+/// // Members of the socket's group, if they run as user 1000.
+/// let options = UnixOptions::new().mode(0o660).allow_uid(1000);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct UnixOptions {
+    mode: Option<u32>,
+    allowed: AllowedUsers,
+}
+
+impl UnixOptions {
+    /// Only the own user.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the socket this mode instead of 0600, and lets its folder be one that others may enter.
+    ///
+    /// The folder must still belong to this user or to root, and must not let everybody exchange what
+    /// is in it (`/tmp`, where only owners remove their files, is fine). The user's own folder, where
+    /// sockets without a path live, stays closed to others; give a path. The mode lets other users
+    /// reach the socket; that they are not turned away there takes [`Self::allow_uid`] too.
+    ///
+    /// Binding fails if `mode` is not from 0o600 to 0o777 with both bits of the owner.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Lets this user connect too. May be given several times.
+    #[must_use]
+    pub fn allow_uid(mut self, uid: u32) -> Self {
+        self.allowed.add(uid);
+        self
+    }
+
+    /// Lets every user connect whom the mode of the socket lets in.
+    #[must_use]
+    pub fn allow_any_uid(mut self) -> Self {
+        self.allowed.add_anyone();
+        self
+    }
+
+    /// Whether the folder may be one that others enter.
+    pub(super) fn is_shared(&self) -> bool {
+        self.mode.is_some()
+    }
+
+    pub(super) fn socket_mode(&self) -> Result<Mode, u32> {
+        let mode = self.mode.unwrap_or(0o600);
+        match Mode::from_bits(mode as _) {
+            Some(bits) if mode & !0o777 == 0 && mode & 0o600 == 0o600 => Ok(bits),
+            _ => Err(mode),
+        }
+    }
+}
+
+/// A listening Unix socket. Dropping it removes the socket from the file system.
+pub(crate) struct UnixListener {
+    fd: AsyncFd<OwnedFd>,
+    file: SocketFile,
+    allowed: AllowedUsers,
+    pause: Pause,
+    refused: Refused,
+}
+
+/// What a failed `accept` means.
+#[derive(Debug, PartialEq, Eq)]
+enum AcceptFailure {
+    /// Nobody waits.
+    Empty,
+    /// This connection is gone; the next may be fine.
+    Next,
+    /// The system is short of something; that may pass.
+    Exhausted,
+    /// The listening socket itself is broken.
+    Broken,
+}
+
+impl UnixListener {
+    /// Listens at `address`. Must run inside a tokio runtime; touches the file system, but waits for nothing.
+    pub(crate) fn bind(
+        address: &UnixAddress,
+        options: &UnixOptions,
+    ) -> Result<Self, UnixBindError> {
+        Self::bind_at(Place::of(address, &Environment::current()), options)
+    }
+
+    pub(super) fn bind_at(place: Place, options: &UnixOptions) -> Result<Self, UnixBindError> {
+        let (fd, file) = bind::bind(place, options)?;
+        let fd = fds::watch(fd, Interest::READABLE)
+            .map_err(|source| UnixBindError::io(file.path(), "cannot watch the socket", source))?;
+        Ok(UnixListener {
+            fd,
+            file,
+            allowed: options.allowed.clone(),
+            pause: Pause::default(),
+            refused: Refused::default(),
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.file.path()
+    }
+
+    /// Waits for the next connection of an allowed user.
+    ///
+    /// What passes by itself (no descriptors left, a peer that went away, a stranger) is logged and
+    /// waited out here; an error means that this listener will never accept again. Can be dropped and
+    /// called again at any time.
+    pub(crate) async fn accept(&mut self) -> io::Result<UnixSocket> {
+        loop {
+            let mut ready = self.fd.readable().await?;
+            let error = match fds::accept(self.fd.get_ref()) {
+                Ok(fd) => {
+                    drop(ready);
+                    match self.admit(fd) {
+                        Ok(Some(socket)) => return Ok(socket),
+                        Ok(None) => continue,
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => match classify(error) {
+                    AcceptFailure::Empty => {
+                        ready.clear_ready();
+                        continue;
+                    }
+                    AcceptFailure::Next => continue,
+                    AcceptFailure::Exhausted => error.into(),
+                    AcceptFailure::Broken => return Err(error.into()),
+                },
+            };
+            let pause = self.pause.next();
+            tracing::warn!(%error, ?pause, "cannot accept a connection; trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Checks who it is before anything else happens with the connection.
+    fn admit(&mut self, fd: OwnedFd) -> io::Result<Option<UnixSocket>> {
+        let socket = UnixSocket::new(fd)?;
+        self.pause = Pause::default();
+        let peer = socket.peer();
+        if self.allowed.contains(peer.uid()) {
+            return Ok(Some(socket));
+        }
+        if let Some(more) = self.refused.report(Instant::now()) {
+            tracing::warn!(
+                uid = peer.uid(),
+                pid = peer.pid(),
+                more,
+                allowed = %self.allowed,
+                "refused a connection of another user"
+            );
+        }
+        Ok(None)
+    }
+}
+
+fn classify(error: Errno) -> AcceptFailure {
+    match error {
+        // The same number on most systems, but not on all.
+        error if error == Errno::AGAIN || error == Errno::WOULDBLOCK => AcceptFailure::Empty,
+        Errno::CONNABORTED | Errno::INTR => AcceptFailure::Next,
+        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::FAULT => {
+            AcceptFailure::Broken
+        }
+        // MFILE, NFILE, NOBUFS, NOMEM; and what a system reports beyond its documentation, for which
+        // a server should not end.
+        _ => AcceptFailure::Exhausted,
+    }
+}
+
+/// How long to wait after `accept` failed: 50 ms, doubled each time up to a second.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+}
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    fn next(&mut self) -> Duration {
+        let pause = Self::FIRST.saturating_mul(1 << self.failures.min(8));
+        self.failures = self.failures.saturating_add(1);
+        pause.min(Self::LONGEST)
+    }
+}
+
+/// Keeps strangers from filling the log: one line a second, with the number of those left out.
+#[derive(Default)]
+struct Refused {
+    last: Option<Instant>,
+    silent: u64,
+}
+
+impl Refused {
+    fn report(&mut self, now: Instant) -> Option<u64> {
+        if self
+            .last
+            .is_some_and(|last| now.duration_since(last) < Duration::from_secs(1))
+        {
+            self.silent = self.silent.saturating_add(1);
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.silent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_46_only_a_broken_listener_ends_accepting() {
+        for error in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::PERM,
+        ] {
+            assert_eq!(classify(error), AcceptFailure::Exhausted, "{error}");
+        }
+        for error in [Errno::CONNABORTED, Errno::INTR] {
+            assert_eq!(classify(error), AcceptFailure::Next, "{error}");
+        }
+        assert_eq!(classify(Errno::AGAIN), AcceptFailure::Empty);
+        assert_eq!(classify(Errno::BADF), AcceptFailure::Broken);
+    }
+
+    #[test]
+    fn hostile_46_pauses_double_up_to_a_second() {
+        let mut pause = Pause::default();
+        let pauses: Vec<_> = (0..7).map(|_| pause.next().as_millis()).collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
+    }
+
+    #[test]
+    fn strangers_cannot_fill_the_log() {
+        let mut refused = Refused::default();
+        let start = Instant::now();
+        assert_eq!(refused.report(start), Some(0));
+        for _ in 0..1000 {
+            assert_eq!(refused.report(start + Duration::from_millis(999)), None);
+        }
+        assert_eq!(refused.report(start + Duration::from_secs(1)), Some(1000));
+    }
+
+    #[test]
+    fn a_mode_must_let_the_owner_in() {
+        let mode = |mode| {
+            UnixOptions::new()
+                .mode(mode)
+                .socket_mode()
+                .map(|mode| mode.bits())
+        };
+        assert_eq!(UnixOptions::new().socket_mode().unwrap().bits(), 0o600);
+        assert_eq!(mode(0o666), Ok(0o666));
+        assert_eq!(mode(0o1600), Err(0o1600));
+        assert_eq!(mode(0o060), Err(0o060));
+        assert_eq!(mode(u32::MAX), Err(u32::MAX));
+    }
+}
