@@ -1,0 +1,4 @@
+//! What the tests share.
+
+pub(crate) mod dump;
+pub(crate) mod folder;
