@@ -1,1 +1,26 @@
 //! The protocol of Kaa RPC without I/O: codec, frames, handshake, connection state.
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+
+mod connection;
+mod error;
+pub mod failure;
+pub mod frame;
+pub mod handshake;
+mod limits;
+pub mod msgpack;
+mod secret;
+
+pub use connection::{CannotCall, Connection, Event, Progress, Token, TooLarge};
+pub use error::Violation;
+pub use failure::{Failure, FailureKind};
+pub use limits::{LimitOutOfRange, Limits};
+pub use secret::{Secret, SecretError};

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::handshake::wire::{Reader, TooShort};
+use crate::handshake::HandshakeError;
+use crate::handshake::wire::Reader;
 
 /// What one end accepts from the other.
 ///
@@ -96,7 +97,7 @@ impl Limits {
     }
 
     /// Reads what [`Self::encode`] wrote, without judging the values.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, TooShort> {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, HandshakeError> {
         let limits = Self {
             max_frame: reader.u32()?,
             max_calls: reader.u32()?,
@@ -174,6 +175,7 @@ impl std::error::Error for LimitOutOfRange {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handshake::Stage;
 
     #[test]
     fn the_encoding_is_of_fixed_size_and_gives_the_limits_back() {
@@ -189,7 +191,10 @@ mod tests {
         let mut bytes = Vec::new();
         limits.encode(&mut bytes);
         assert_eq!(bytes.len(), 64);
-        assert_eq!(Limits::decode(&mut Reader::new(&bytes)).unwrap(), limits);
+        assert_eq!(
+            Limits::decode(&mut Reader::new(Stage::Hello, &bytes)).unwrap(),
+            limits
+        );
     }
 
     #[test]

@@ -214,6 +214,11 @@ mod tests {
                 SecretError::NotBase64,
             ),
             (
+                // Unused bits of the last character that are not zero.
+                format!("kaa-secret-1 {}", encoded.replace("s=", "t=")),
+                SecretError::NotBase64,
+            ),
+            (
                 format!("kaa-secret-1 {}", encoded.replace('q', "*")),
                 SecretError::NotBase64,
             ),

@@ -1,1 +1,77 @@
-//! The tokio runtime of Kaa RPC: transports, servers, channels, calls.
+//! The tokio runtime of Kaa RPC: servers, channels, and typed or dynamic calls in both directions over
+//! one authenticated connection.
+//!
+//! ```
+//! use kaa_rpc_runtime::{Channel, kwargs, params};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (server, client) = Channel::pair(
+//!     |side| side.register_fn("add", params(["a", "b"], async |a: i64, b: i64| Ok(a + b))),
+//!     |side| side.register_fn("name", params([], async || Ok("client"))),
+//! )
+//! .await?;
+//! let sum: i64 = client.rpc("add", (40, kwargs! { b: 2 })).await?;
+//! assert_eq!(sum, 42);
+//! let name: String = server.rpc("name", ()).await?;
+//! assert_eq!(name, "client");
+//! # Ok(()) }
+//! ```
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `server`, `channel`, `side` | what users build and hold |
+//! | `call` | a call from its caller's side |
+//! | `serve` | a call from its callee's side |
+//! | `connection` | the state that both share, and the task that drives it |
+//! | `open`, `transport`, `address`, `secret` | how a connection comes to be |
+//! | `codegen` | what generated code names |
+
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
+
+mod address;
+mod buffers;
+mod call;
+mod channel;
+mod close;
+#[doc(hidden)]
+pub mod codegen;
+mod connection;
+mod context;
+mod error;
+mod macros;
+mod open;
+mod outcome;
+mod peer;
+mod scope;
+mod secret;
+mod serve;
+mod server;
+mod side;
+mod text;
+mod transport;
+
+pub use address::{Address, AddressError, TcpAddress, UnixAddress};
+pub use call::{Call, Ignored, InProgress};
+pub use channel::{Channel, ChannelBuilder};
+pub use close::CloseReason;
+pub use codegen::{Service, Unknown};
+pub use context::Context;
+pub use error::{
+    BadArguments, BadResult, CallError, Error, FromFailure, RemoteError, RemoteFault,
+    UnknownFunction,
+};
+pub use kaa_rpc_proto::handshake::HandshakeError;
+pub use kaa_rpc_proto::msgpack::{Arguments, Bytes, Integer, Kwargs, Timestamp, Value};
+pub use kaa_rpc_proto::{Limits, Violation, kwargs};
+pub use open::ConnectError;
+pub use outcome::{Fault, NoError, Outcome, Throws};
+pub use peer::Peer;
+pub use scope::Scoped;
+pub use secret::{Secret, SecretError};
+pub use serve::functions::RegisterError;
+pub use serve::params::{Closure, Handler, Params, params};
+pub use server::{BindError, ClientConnected, Rejected, Server, ServerBuilder};
+pub use transport::{PeerCredentials, UnixBindError, UnixConnectError, UnixOptions};

@@ -30,8 +30,9 @@ pub(crate) fn check_magic(received: &[u8]) -> Result<(), HandshakeError> {
 ///
 /// ```text
 /// 0  8  magic
-/// 8  1  lowest major version    9  1  highest major version
-/// 10 1  transport               11 5  reserved
+/// 8  1  role, 1
+/// 9  1  lowest major version    10 1  highest major version
+/// 11 1  transport               12 4  reserved
 /// 16 32 key id                  48 16 reserved
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,9 @@ impl Preamble {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(PREAMBLE_LEN);
         out.extend_from_slice(&MAGIC);
+        out.push(Role::Client.number());
         out.extend_from_slice(&[self.versions.lowest, self.versions.highest, self.transport]);
-        out.extend_from_slice(&[0; 5]);
+        out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(self.key_id.as_field());
         out.extend_from_slice(&[0; 16]);
         out
@@ -55,36 +57,19 @@ impl Preamble {
 
     pub(crate) fn decode(bytes: &[u8; PREAMBLE_LEN]) -> Result<Self, HandshakeError> {
         check_magic(bytes)?;
-        let reader = &mut Reader::new(bytes);
-        let malformed = |field| HandshakeError::Malformed {
-            stage: Stage::Preamble,
-            field,
-        };
-        Self::read(reader)
-            .map_err(|TooShort| malformed("size"))?
-            .map_err(malformed)
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Result<Self, &'static str>, TooShort> {
+        let mut reader = Reader::new(Stage::Preamble, bytes);
         reader.reserved::<8>()?;
-        let versions = Versions {
-            lowest: reader.u8()?,
-            highest: reader.u8()?,
-        };
+        reader.role(Role::Client)?;
+        let versions = reader.versions()?;
         let transport = reader.u8()?;
-        reader.reserved::<5>()?;
-        let key_id = KeyId::from_field(reader.array()?);
+        reader.reserved::<4>()?;
+        let key_id = KeyId::from_field(reader.array()?).ok_or(reader.malformed("key id"))?;
         reader.reserved::<16>()?;
-        if !versions.is_range() {
-            return Ok(Err("versions"));
-        }
-        Ok(key_id
-            .map(|key_id| Self {
-                versions,
-                transport,
-                key_id,
-            })
-            .ok_or("key id"))
+        Ok(Self {
+            versions,
+            transport,
+            key_id,
+        })
     }
 }
 
@@ -92,9 +77,9 @@ impl Preamble {
 ///
 /// ```text
 /// 0  8  magic
-/// 8  1  chosen major version, 0 for none
-/// 9  1  the server's lowest     10 1  the server's highest
-/// 11 5  reserved
+/// 8  1  role, 2                 9  1  chosen major version, 0 for none
+/// 10 1  the server's lowest     11 1  the server's highest
+/// 12 4  reserved
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -106,34 +91,20 @@ impl Answer {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(ANSWER_LEN);
         out.extend_from_slice(&MAGIC);
-        out.push(self.chosen.unwrap_or(0));
+        out.extend_from_slice(&[Role::Server.number(), self.chosen.unwrap_or(0)]);
         out.extend_from_slice(&[self.versions.lowest, self.versions.highest]);
-        out.extend_from_slice(&[0; 5]);
+        out.extend_from_slice(&[0; 4]);
         out
     }
 
     pub(crate) fn decode(bytes: &[u8; ANSWER_LEN]) -> Result<Self, HandshakeError> {
         check_magic(bytes)?;
-        let malformed = |field| HandshakeError::Malformed {
-            stage: Stage::Version,
-            field,
-        };
-        let answer = Self::read(&mut Reader::new(bytes)).map_err(|TooShort| malformed("size"))?;
-        if answer.versions.is_range() {
-            Ok(answer)
-        } else {
-            Err(malformed("versions"))
-        }
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, TooShort> {
+        let mut reader = Reader::new(Stage::Version, bytes);
         reader.reserved::<8>()?;
+        reader.role(Role::Server)?;
         let chosen = Some(reader.u8()?).filter(|&version| version != 0);
-        let versions = Versions {
-            lowest: reader.u8()?,
-            highest: reader.u8()?,
-        };
-        reader.reserved::<5>()?;
+        let versions = reader.versions()?;
+        reader.reserved::<4>()?;
         Ok(Self { chosen, versions })
     }
 }
@@ -175,26 +146,18 @@ impl Hello {
     }
 
     pub(crate) fn decode(bytes: &[u8; HELLO_LEN]) -> Result<Self, HandshakeError> {
-        let malformed = |field| HandshakeError::Malformed {
-            stage: Stage::Hello,
-            field,
-        };
-        Self::read(&mut Reader::new(bytes))
-            .map_err(|TooShort| malformed("size"))?
-            .ok_or(malformed("service name"))
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, TooShort> {
+        let mut reader = Reader::new(Stage::Hello, bytes);
         let role = reader.u8()?;
         reader.reserved::<7>()?;
         let instance = InstanceId(reader.array()?);
         let nonce = reader.array()?;
         let offered = Features(reader.u64()?);
         let required = Features(reader.u64()?);
-        let limits = Limits::decode(reader)?;
+        let limits = Limits::decode(&mut reader)?;
         let service = ServiceName::from_field(reader.array()?);
+        let service = service.ok_or(reader.malformed("service name"))?;
         reader.reserved::<56>()?;
-        Ok(service.map(|service| Self {
+        Ok(Self {
             role,
             instance,
             nonce,
@@ -202,7 +165,7 @@ impl Hello {
             required,
             limits,
             service,
-        }))
+        })
     }
 }
 
@@ -229,38 +192,67 @@ impl Transport {
 
 /// Reads fields from the front of a message.
 pub(crate) struct Reader<'a> {
+    stage: Stage,
     rest: &'a [u8],
 }
 
-/// The message ends before its fields do.
-#[derive(Debug)]
-pub(crate) struct TooShort;
-
 impl<'a> Reader<'a> {
-    pub(crate) fn new(message: &'a [u8]) -> Self {
-        Self { rest: message }
+    pub(crate) fn new(stage: Stage, message: &'a [u8]) -> Self {
+        Self {
+            stage,
+            rest: message,
+        }
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], TooShort> {
-        let (field, rest) = self.rest.split_first_chunk().ok_or(TooShort)?;
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], HandshakeError> {
+        let Some((field, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.malformed("size"));
+        };
         self.rest = rest;
         Ok(*field)
     }
 
     /// Passes over bytes whose value does not matter; the transcript still covers them.
-    pub(crate) fn reserved<const N: usize>(&mut self) -> Result<(), TooShort> {
+    pub(crate) fn reserved<const N: usize>(&mut self) -> Result<(), HandshakeError> {
         self.array::<N>().map(drop)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, TooShort> {
+    /// The role of the sender.
+    fn role(&mut self, expected: Role) -> Result<(), HandshakeError> {
+        match self.u8()? {
+            got if got == expected.number() => Ok(()),
+            got => Err(HandshakeError::RoleConflict { expected, got }),
+        }
+    }
+
+    fn versions(&mut self) -> Result<Versions, HandshakeError> {
+        let versions = Versions {
+            lowest: self.u8()?,
+            highest: self.u8()?,
+        };
+        if versions.is_range() {
+            Ok(versions)
+        } else {
+            Err(self.malformed("versions"))
+        }
+    }
+
+    fn malformed(&self, field: &'static str) -> HandshakeError {
+        HandshakeError::Malformed {
+            stage: self.stage,
+            field,
+        }
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, HandshakeError> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, TooShort> {
+    pub(crate) fn u32(&mut self) -> Result<u32, HandshakeError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, TooShort> {
+    pub(crate) fn u64(&mut self) -> Result<u64, HandshakeError> {
         self.array().map(u64::from_be_bytes)
     }
 }

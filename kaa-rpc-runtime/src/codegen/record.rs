@@ -22,7 +22,9 @@ pub trait Record<'de>: Sized {
 }
 
 /// Reads a [`Record`]: the whole body of its `Deserialize`.
-pub fn read_record<'de, T: Record<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub fn read_record<'de, T: Record<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     deserializer.deserialize_struct(T::NAME, T::FIELDS, RecordVisitor(PhantomData))
 }
 
@@ -55,13 +57,22 @@ pub struct Fields<A> {
 
 impl<'de, A: MapAccess<'de>> Fields<A> {
     pub(super) const fn new(map: A, owner: &'static str) -> Self {
-        Self { map, owner, current: "", expected: 0 }
+        Self {
+            map,
+            owner,
+            current: "",
+            expected: 0,
+        }
     }
 
     /// The index in `names` of the next field; `names.len()` for one that is not among them, whose
     /// value must be [skipped](Self::skip); `None` after the last.
     pub fn next(&mut self, names: &'static [&'static str]) -> Result<Option<usize>, A::Error> {
-        let Some(index) = self.map.next_key_seed(Key { names, expected: self.expected })? else {
+        let Some(index) = self.map.next_key_seed(Key {
+            names,
+            expected: self.expected,
+        })?
+        else {
             return Ok(None);
         };
         if let Some(name) = names.get(index) {
@@ -110,12 +121,18 @@ impl<'de, A: MapAccess<'de>> Fields<A> {
 
     #[cold]
     fn duplicate(&self) -> A::Error {
-        A::Error::custom(format_args!("field `{}` of {} is there twice", self.current, self.owner))
+        A::Error::custom(format_args!(
+            "field `{}` of {} is there twice",
+            self.current, self.owner
+        ))
     }
 
     #[cold]
     fn bad_value(&self, error: &A::Error) -> A::Error {
-        A::Error::custom(format_args!("field `{}` of {}: {error}", self.current, self.owner))
+        A::Error::custom(format_args!(
+            "field `{}` of {}: {error}",
+            self.current, self.owner
+        ))
     }
 }
 
@@ -146,7 +163,11 @@ impl de::Visitor<'_> for Key {
         if self.names.get(self.expected) == Some(&name) {
             return Ok(self.expected);
         }
-        Ok(self.names.iter().position(|known| *known == name).unwrap_or(self.names.len()))
+        Ok(self
+            .names
+            .iter()
+            .position(|known| *known == name)
+            .unwrap_or(self.names.len()))
     }
 }
 
@@ -165,12 +186,20 @@ pub struct RecordWriter<W>(W);
 
 impl<W: SerializeStruct> RecordWriter<W> {
     /// Writes a field.
-    pub fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), W::Error> {
+    pub fn field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), W::Error> {
         self.0.serialize_field(name, value)
     }
 
     /// Writes a field that may be absent: nothing if it is.
-    pub fn optional<T: Serialize>(&mut self, name: &'static str, value: &Option<T>) -> Result<(), W::Error> {
+    pub fn optional<T: Serialize>(
+        &mut self,
+        name: &'static str,
+        value: &Option<T>,
+    ) -> Result<(), W::Error> {
         match value {
             Some(value) => self.0.serialize_field(name, value),
             None => self.0.skip_field(name),

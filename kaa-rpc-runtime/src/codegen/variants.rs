@@ -36,7 +36,9 @@ pub trait Variants<'de>: Sized {
 }
 
 /// Reads an enum: the whole body of its `Deserialize`.
-pub fn read_variant<'de, T: Variants<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub fn read_variant<'de, T: Variants<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     // Not `deserialize_enum`, which lets some formats give an index.
     deserializer.deserialize_any(EnumVisitor(PhantomData))
 }
@@ -53,13 +55,20 @@ pub fn read_plain<'de, T: Variants<'de>, A: MapAccess<'de>>(
 #[cold]
 fn fields_wanted<'de, T: Variants<'de>, E: de::Error>(variant: usize) -> E {
     let name = T::VARIANTS.get(variant).copied().unwrap_or_default();
-    E::custom(format_args!("variant `{name}` of {} came without its fields", T::NAME))
+    E::custom(format_args!(
+        "variant `{name}` of {} came without its fields",
+        T::NAME
+    ))
 }
 
 #[cold]
 fn refuse<'de, T: Variants<'de>, E: de::Error>(unknown: &Unknown) -> E {
     let name = unknown.name();
-    E::custom(format_args!("unknown variant `{name}` of {}, expected {}", T::NAME, OneOf(T::VARIANTS)))
+    E::custom(format_args!(
+        "unknown variant `{name}` of {}, expected {}",
+        T::NAME,
+        OneOf(T::VARIANTS)
+    ))
 }
 
 /// Reads well for any number: "`left` or `right`", "`a`, `b` or `c`".
@@ -85,25 +94,38 @@ impl<'de, T: Variants<'de>> de::Visitor<'de> for EnumVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a variant of {}: its name, or a map from its name to its fields", T::NAME)
+        write!(
+            f,
+            "a variant of {}: its name, or a map from its name to its fields",
+            T::NAME
+        )
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
         match T::VARIANTS.iter().position(|known| *known == name) {
             Some(variant) => T::plain(variant).ok_or_else(|| fields_wanted::<T, E>(variant)),
-            None => T::unknown(Unknown::new(name.to_owned(), None)).map_err(|it| refuse::<T, E>(&it)),
+            None => {
+                T::unknown(Unknown::new(name.to_owned(), None)).map_err(|it| refuse::<T, E>(&it))
+            }
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let Some(name) = map.next_key_seed(Name { names: T::VARIANTS })? else {
-            return Err(A::Error::custom(format_args!("an empty map is no variant of {}", T::NAME)));
+            return Err(A::Error::custom(format_args!(
+                "an empty map is no variant of {}",
+                T::NAME
+            )));
         };
         let value = match name {
-            Found::Known(variant) => map.next_value_seed(Payload::<T> { variant, marker: PhantomData })?,
+            Found::Known(variant) => map.next_value_seed(Payload::<T> {
+                variant,
+                marker: PhantomData,
+            })?,
             Found::Unknown(name) => {
                 let payload = map.next_value::<Value>()?;
-                T::unknown(Unknown::new(name, Some(payload))).map_err(|it| refuse::<T, A::Error>(&it))?
+                T::unknown(Unknown::new(name, Some(payload)))
+                    .map_err(|it| refuse::<T, A::Error>(&it))?
             }
         };
         match map.next_key::<IgnoredAny>()? {
@@ -176,7 +198,12 @@ impl<'de, T: Variants<'de>> de::Visitor<'de> for Payload<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a map of the fields of variant `{}` of {}", self.name(), T::NAME)
+        write!(
+            f,
+            "a map of the fields of variant `{}` of {}",
+            self.name(),
+            T::NAME
+        )
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
@@ -192,7 +219,9 @@ pub fn write_variant<S: Serializer>(
     variant: &'static str,
     count: usize,
 ) -> Result<VariantWriter<S::SerializeStructVariant>, S::Error> {
-    serializer.serialize_struct_variant(name, index, variant, count).map(VariantWriter)
+    serializer
+        .serialize_struct_variant(name, index, variant, count)
+        .map(VariantWriter)
 }
 
 /// Writes the fields of a variant.
@@ -201,12 +230,20 @@ pub struct VariantWriter<W>(W);
 
 impl<W: SerializeStructVariant> VariantWriter<W> {
     /// Writes a field.
-    pub fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), W::Error> {
+    pub fn field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), W::Error> {
         self.0.serialize_field(name, value)
     }
 
     /// Writes a field that may be absent: nothing if it is.
-    pub fn optional<T: Serialize>(&mut self, name: &'static str, value: &Option<T>) -> Result<(), W::Error> {
+    pub fn optional<T: Serialize>(
+        &mut self,
+        name: &'static str,
+        value: &Option<T>,
+    ) -> Result<(), W::Error> {
         match value {
             Some(value) => self.0.serialize_field(name, value),
             None => self.0.skip_field(name),

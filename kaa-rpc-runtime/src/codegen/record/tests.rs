@@ -60,46 +60,80 @@ fn refused(json: &str, expected: &str) {
 }
 
 fn track(id: u64, artist: Option<&str>, rating: u8) -> Result<Track, String> {
-    Ok(Track { id, artist: artist.map(str::to_owned), rating })
+    Ok(Track {
+        id,
+        artist: artist.map(str::to_owned),
+        rating,
+    })
 }
 
 #[test]
 fn fields_come_in_any_order() {
-    assert_eq!(read(r#"{"id": 1, "artist": "a", "rating": 5}"#), track(1, Some("a"), 5));
-    assert_eq!(read(r#"{"rating": 5, "artist": "a", "id": 1}"#), track(1, Some("a"), 5));
-    assert_eq!(read(r#"{"artist": "a", "id": 1, "rating": 5}"#), track(1, Some("a"), 5));
+    assert_eq!(
+        read(r#"{"id": 1, "artist": "a", "rating": 5}"#),
+        track(1, Some("a"), 5)
+    );
+    assert_eq!(
+        read(r#"{"rating": 5, "artist": "a", "id": 1}"#),
+        track(1, Some("a"), 5)
+    );
+    assert_eq!(
+        read(r#"{"artist": "a", "id": 1, "rating": 5}"#),
+        track(1, Some("a"), 5)
+    );
 }
 
 #[test]
 fn absent_and_nil_are_the_same() {
     assert_eq!(read(r#"{"id": 1}"#), track(1, None, 3));
-    assert_eq!(read(r#"{"id": 1, "artist": null, "rating": null}"#), track(1, None, 3));
+    assert_eq!(
+        read(r#"{"id": 1, "artist": null, "rating": null}"#),
+        track(1, None, 3)
+    );
 }
 
 #[test]
 fn unknown_fields_are_ignored() {
-    assert_eq!(read(r#"{"id": 1, "new": {"id": [2]}, "rating": 4, "": 0}"#), track(1, None, 4));
+    assert_eq!(
+        read(r#"{"id": 1, "new": {"id": [2]}, "rating": 4, "": 0}"#),
+        track(1, None, 4)
+    );
 }
 
 #[test]
 fn keys_may_be_owned() {
     assert_eq!(read(r#"{"\u0069d": 1}"#), track(1, None, 3));
     let value = serde_json::json!({ "id": 1 });
-    assert_eq!(serde_json::from_value::<Track>(value).unwrap(), track(1, None, 3).unwrap());
+    assert_eq!(
+        serde_json::from_value::<Track>(value).unwrap(),
+        track(1, None, 3).unwrap()
+    );
 }
 
 #[test]
 fn mistakes_are_told_by_name() {
     refused(r#"{"artist": "a"}"#, "missing field `id` of Track");
     refused(r#"{"id": null}"#, "field `id` of Track: ");
-    refused(r#"{"id": 1, "id": 1}"#, "field `id` of Track is there twice");
-    refused(r#"{"id": 1, "artist": null, "artist": "a"}"#, "field `artist` of Track is there twice");
-    refused(r#"{"id": 1, "rating": 256}"#, "field `rating` of Track: invalid value: integer `256`, expected u8");
+    refused(
+        r#"{"id": 1, "id": 1}"#,
+        "field `id` of Track is there twice",
+    );
+    refused(
+        r#"{"id": 1, "artist": null, "artist": "a"}"#,
+        "field `artist` of Track is there twice",
+    );
+    refused(
+        r#"{"id": 1, "rating": 256}"#,
+        "field `rating` of Track: invalid value: integer `256`, expected u8",
+    );
 }
 
 #[test]
 fn only_maps_by_name_are_records() {
-    refused(r#"[1, "a", 3]"#, "invalid type: sequence, expected a map of the fields of Track");
+    refused(
+        r#"[1, "a", 3]"#,
+        "invalid type: sequence, expected a map of the fields of Track",
+    );
     refused("7", "expected a map of the fields of Track");
     refused("null", "expected a map of the fields of Track");
     let array = rmp_serde::to_vec(&(1, "a", 3)).unwrap();
@@ -116,5 +150,8 @@ fn absent_fields_are_not_written() {
     assert_eq!(bytes, b"\x82\xa2id\x01\xa6rating\x03");
     let bytes = rmp_serde::to_vec_named(&track(1, Some("a"), 3).unwrap()).unwrap();
     assert_eq!(bytes, b"\x83\xa2id\x01\xa6artist\xa1a\xa6rating\x03");
-    assert_eq!(rmp_serde::from_slice::<Track>(&bytes).unwrap(), track(1, Some("a"), 3).unwrap());
+    assert_eq!(
+        rmp_serde::from_slice::<Track>(&bytes).unwrap(),
+        track(1, Some("a"), 3).unwrap()
+    );
 }

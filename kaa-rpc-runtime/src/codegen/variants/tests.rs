@@ -32,7 +32,9 @@ impl<'de> Variants<'de> for Source {
                         _ => fields.skip()?,
                     }
                 }
-                Ok(Self::File { path: fields.required("path", path)? })
+                Ok(Self::File {
+                    path: fields.required("path", path)?,
+                })
             }
             1 => {
                 let mut bitrate = None;
@@ -42,7 +44,9 @@ impl<'de> Variants<'de> for Source {
                         _ => fields.skip()?,
                     }
                 }
-                Ok(Self::Url { bitrate: bitrate.flatten() })
+                Ok(Self::Url {
+                    bitrate: bitrate.flatten(),
+                })
             }
             _ => read_plain(variant, fields),
         }
@@ -113,13 +117,27 @@ fn refused<T: serde::de::DeserializeOwned + fmt::Debug>(json: &str, expected: &s
 #[test]
 fn plain_variants_are_names_and_others_maps() {
     assert_eq!(read(r#""silence""#), Ok(Source::Silence));
-    assert_eq!(read(r#"{"file": {"path": "/a"}}"#), Ok(Source::File { path: "/a".to_owned() }));
-    assert_eq!(rmp_serde::to_vec_named(&Source::Silence).unwrap(), b"\xa7silence");
+    assert_eq!(
+        read(r#"{"file": {"path": "/a"}}"#),
+        Ok(Source::File {
+            path: "/a".to_owned()
+        })
+    );
+    assert_eq!(
+        rmp_serde::to_vec_named(&Source::Silence).unwrap(),
+        b"\xa7silence"
+    );
     let url = Source::Url { bitrate: None };
     assert_eq!(rmp_serde::to_vec_named(&url).unwrap(), b"\x81\xa3url\x80");
     let url = Source::Url { bitrate: Some(9) };
-    assert_eq!(rmp_serde::to_vec_named(&url).unwrap(), b"\x81\xa3url\x81\xa7bitrate\x09");
-    assert_eq!(rmp_serde::from_slice::<Source>(b"\x81\xa3url\x81\xa7bitrate\x09").unwrap(), url);
+    assert_eq!(
+        rmp_serde::to_vec_named(&url).unwrap(),
+        b"\x81\xa3url\x81\xa7bitrate\x09"
+    );
+    assert_eq!(
+        rmp_serde::from_slice::<Source>(b"\x81\xa3url\x81\xa7bitrate\x09").unwrap(),
+        url
+    );
 }
 
 #[test]
@@ -127,21 +145,42 @@ fn variants_without_required_fields_come_in_both_forms() {
     assert_eq!(read(r#""url""#), Ok(Source::Url { bitrate: None }));
     assert_eq!(read(r#"{"url": {}}"#), Ok(Source::Url { bitrate: None }));
     assert_eq!(read(r#"{"silence": {}}"#), Ok(Source::Silence));
-    assert_eq!(read(r#"{"silence": {"from": "newer"}}"#), Ok(Source::Silence));
+    assert_eq!(
+        read(r#"{"silence": {"from": "newer"}}"#),
+        Ok(Source::Silence)
+    );
     assert_eq!(read(r#"{"left": {"from": "newer"}}"#), Ok(Side::Left));
 }
 
 #[test]
 fn mistakes_are_told_by_name() {
-    refused::<Source>(r#""file""#, "variant `file` of Source came without its fields");
+    refused::<Source>(
+        r#""file""#,
+        "variant `file` of Source came without its fields",
+    );
     refused::<Source>(r#"{"file": {}}"#, "missing field `path` of file");
-    refused::<Source>(r#"{"file": null}"#, "expected a map of the fields of variant `file` of Source");
-    refused::<Source>(r#"{"file": ["/a"]}"#, "expected a map of the fields of variant `file` of Source");
+    refused::<Source>(
+        r#"{"file": null}"#,
+        "expected a map of the fields of variant `file` of Source",
+    );
+    refused::<Source>(
+        r#"{"file": ["/a"]}"#,
+        "expected a map of the fields of variant `file` of Source",
+    );
     refused::<Source>("{}", "an empty map is no variant of Source");
-    refused::<Source>(r#"{"url": {}, "silence": {}}"#, "a map of one entry, this one has more");
+    refused::<Source>(
+        r#"{"url": {}, "silence": {}}"#,
+        "a map of one entry, this one has more",
+    );
     refused::<Source>("2", "expected a variant of Source");
-    refused::<Side>(r#""middle""#, "unknown variant `middle` of Side, expected `left` or `right`");
-    refused::<Side>(r#"{"middle": {"x": 1}}"#, "unknown variant `middle` of Side, expected `left` or `right`");
+    refused::<Side>(
+        r#""middle""#,
+        "unknown variant `middle` of Side, expected `left` or `right`",
+    );
+    refused::<Side>(
+        r#"{"middle": {"x": 1}}"#,
+        "unknown variant `middle` of Side, expected `left` or `right`",
+    );
 }
 
 #[test]
@@ -160,7 +199,9 @@ fn unknown_variants_are_passed_on_as_they_came() {
     ];
     for message in messages {
         let source: Source = rmp_serde::from_slice(message).unwrap();
-        let Source::Unknown(unknown) = &source else { panic!("{source:?}") };
+        let Source::Unknown(unknown) = &source else {
+            panic!("{source:?}")
+        };
         assert_eq!(unknown.name(), "radio");
         assert_eq!(unknown.payload().is_some(), message.len() > 6);
         assert_eq!(rmp_serde::to_vec_named(&source).unwrap(), message);

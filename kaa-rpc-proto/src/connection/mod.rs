@@ -1,0 +1,446 @@
+//! An open connection: which calls are live in each direction, and the bytes that are to be written.
+//!
+//! The driver feeds what it reads through [`Connection::handle`] and writes what
+//! [`Connection::take_output`] gives; everything else queues frames. The order of method calls is
+//! free: nothing here blocks, waits or looks at a clock.
+//!
+//! ```text
+//!            call()                          handle(Call)
+//!  vacant ───────────► live           vacant ───────────► live
+//!    ▲                  │  cancel()      ▲                  │  handle(Cancel): told, stays live
+//!    │                  ▼                │                  ▼
+//!    └── handle(Result, Error)           └──── result(), error()
+//!           calls we make                       calls we serve
+//! ```
+//!
+//! A cancelled call stays live at both ends until its final frame: that alone frees its id and its
+//! place in the window, so that nobody can start more than the window by cancelling.
+
+mod incoming;
+mod outgoing;
+
+use crate::error::Violation;
+use crate::frame::{CallHead, CallId, Frame, MAX_NAME};
+use crate::handshake::Opened;
+use crate::limits::Limits;
+use incoming::Incoming;
+use outgoing::Outgoing;
+
+/// Names a call at its caller's end; chosen by the caller, given back in events.
+pub type Token = u32;
+
+/// The state of an open connection. Only a verified handshake gives the [`Opened`] that makes one.
+#[derive(Debug)]
+pub struct Connection {
+    opened: Opened,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// Frames that were not yet taken by the driver.
+    out: Vec<u8>,
+    /// Position in the stream, in bytes since opening, of the end of `out`.
+    queued: u64,
+    /// Position in the stream up to which the kernel has the bytes.
+    written: u64,
+    pong: Option<u64>,
+    pings_sent: u64,
+    pongs_received: u64,
+}
+
+/// What a frame means for the driver.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Run this. `id` is `None` for a oneway call.
+    Call {
+        /// To answer with, unless oneway.
+        id: Option<CallId>,
+        /// The frame's length, to be given back with [`Connection::oneway_done`].
+        cost: u32,
+        /// Name and circumstances.
+        head: CallHead<'a>,
+        /// An array, then a map; not yet looked at.
+        arguments: &'a [u8],
+    },
+    /// One of our calls ended well; there is a place in the window. No token: it was cancelled.
+    Result(Option<Token>, &'a [u8]),
+    /// One of our calls failed; there is a place in the window. No token: it was cancelled.
+    Error(Option<Token>, &'a [u8]),
+    /// The caller of a call that we serve no longer wants it.
+    Cancel(CallId),
+    /// There are places in the window.
+    Freed,
+    /// The other end makes no more calls and did not run these of ours.
+    Goodbye(Vec<Token>),
+    /// A pong is to be sent, or came.
+    Liveness,
+    /// A call that came after our goodbye: not run.
+    Refused,
+}
+
+/// Why a call cannot be sent. Nothing of it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CannotCall {
+    /// As many calls are in flight as the other end announced: wait for an [`Event::Freed`],
+    /// [`Event::Result`] or [`Event::Error`].
+    WindowFull,
+    /// The frame is longer than the other end accepts.
+    TooLarge(TooLarge),
+    /// The name is empty or longer than [`MAX_NAME`] bytes.
+    BadName,
+    /// One of the ends has said goodbye.
+    Closing,
+}
+
+/// A frame that is longer than the other end accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Its length in bytes.
+    pub length: usize,
+    /// What the other end announced, in bytes.
+    pub max_frame: u32,
+}
+
+/// How far a call got that will never have an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Not one byte was given to the kernel.
+    NeverSent,
+    /// Some were: it may have run.
+    MayHaveRun,
+}
+
+impl Connection {
+    /// The connection that a verified handshake opened.
+    #[must_use]
+    pub fn new(opened: Opened) -> Self {
+        Self {
+            opened,
+            outgoing: Outgoing::default(),
+            incoming: Incoming::default(),
+            out: Vec::new(),
+            queued: 0,
+            written: 0,
+            pong: None,
+            pings_sent: 0,
+            pongs_received: 0,
+        }
+    }
+
+    /// What the handshake found out.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    fn peer(&self) -> &Limits {
+        self.opened.peer_limits()
+    }
+
+    /// Queues a call.
+    ///
+    /// # Errors
+    ///
+    /// See [`CannotCall`]; the connection is as before.
+    pub fn call(
+        &mut self,
+        token: Token,
+        head: &CallHead<'_>,
+        arguments: &[u8],
+    ) -> Result<CallId, CannotCall> {
+        let cost = self.admit(head, arguments)?;
+        let id = self.outgoing.start(token, cost, self.queued);
+        self.push(&Frame::Call {
+            id,
+            head: *head,
+            arguments,
+        });
+        Ok(id)
+    }
+
+    /// Queues a oneway call.
+    ///
+    /// # Errors
+    ///
+    /// See [`CannotCall`]; the connection is as before.
+    pub fn oneway(&mut self, head: &CallHead<'_>, arguments: &[u8]) -> Result<(), CannotCall> {
+        // The frame of a call is as long, but for the id that this one has not.
+        let cost = self.admit(head, arguments)? - 4;
+        self.outgoing.start_oneway(cost);
+        self.push(&Frame::Oneway {
+            head: *head,
+            arguments,
+        });
+        Ok(())
+    }
+
+    /// Checks a call against what the other end announced; gives the frame's length.
+    fn admit(&self, head: &CallHead<'_>, arguments: &[u8]) -> Result<u32, CannotCall> {
+        if self.is_closing() {
+            return Err(CannotCall::Closing);
+        }
+        if head.name.is_empty() || head.name.len() > MAX_NAME {
+            return Err(CannotCall::BadName);
+        }
+        let length = Frame::overhead(head) + arguments.len() - crate::frame::LENGTH_BYTES;
+        let cost = self.check_length(length).map_err(CannotCall::TooLarge)?;
+        if self.outgoing.has_room(cost, self.peer()) {
+            Ok(cost)
+        } else {
+            Err(CannotCall::WindowFull)
+        }
+    }
+
+    fn check_length(&self, length: usize) -> Result<u32, TooLarge> {
+        let max_frame = self.peer().max_frame;
+        match u32::try_from(length) {
+            Ok(short) if short <= max_frame => Ok(short),
+            _ => Err(TooLarge { length, max_frame }),
+        }
+    }
+
+    /// Tells the callee that the result of `id` is not wanted any more; its token comes in no later
+    /// event. Nothing happens if the call is not live.
+    pub fn cancel(&mut self, id: CallId) {
+        if self.outgoing.forget(id) {
+            self.push(&Frame::Cancel { id });
+        }
+    }
+
+    /// Lets the call run on, but its token comes in no later event.
+    pub fn detach(&mut self, id: CallId) {
+        self.outgoing.forget(id);
+    }
+
+    /// Ends a call that we serve. Nothing happens if it has ended already.
+    ///
+    /// # Errors
+    ///
+    /// If the result is larger than the caller accepts: answer with an error instead.
+    pub fn result(&mut self, id: CallId, value: &[u8]) -> Result<(), TooLarge> {
+        self.check_length(value.len().saturating_add(5))?;
+        if self.incoming.end(id) {
+            self.push(&Frame::Result { id, value });
+        }
+        Ok(())
+    }
+
+    /// Ends a call that we serve with a failure. Nothing happens if it has ended already.
+    ///
+    /// # Errors
+    ///
+    /// If the failure is larger than the caller accepts: answer with a shorter one.
+    pub fn error(&mut self, id: CallId, failure: &[u8]) -> Result<(), TooLarge> {
+        self.check_length(failure.len().saturating_add(5))?;
+        if self.incoming.end(id) {
+            self.push(&Frame::Error { id, failure });
+        }
+        Ok(())
+    }
+
+    /// A oneway call of this cost has ended; told to its caller with the next output.
+    pub fn oneway_done(&mut self, cost: u32) {
+        self.incoming.end_oneway(cost);
+    }
+
+    /// Queues a ping; the answer is an [`Event::Liveness`].
+    pub fn ping(&mut self) {
+        self.pings_sent += 1;
+        let token = self.pings_sent;
+        self.push(&Frame::Ping { token });
+    }
+
+    /// Whether a ping is without its answer.
+    #[must_use]
+    pub fn awaits_pong(&self) -> bool {
+        self.pongs_received < self.pings_sent
+    }
+
+    /// Accepts no more calls from now on, and makes none. Calls that run already end as usual.
+    pub fn goodbye(&mut self) {
+        if let Some(calls) = self.incoming.say_goodbye() {
+            self.push(&Frame::Goodbye { calls });
+        }
+    }
+
+    /// Whether one of the ends has said goodbye.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.incoming.has_said_goodbye() || self.outgoing.heard_goodbye()
+    }
+
+    /// Whether both ends have said goodbye, no call is live and everything was written.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.is_parted() && self.queued == self.written
+    }
+
+    /// Whether both ends have said goodbye and owe each other no answer: if the connection breaks
+    /// now, nothing is lost.
+    #[must_use]
+    pub fn is_parted(&self) -> bool {
+        self.incoming.has_said_goodbye() && self.outgoing.heard_goodbye() && self.is_idle()
+    }
+
+    /// Whether the other end is waiting for nothing from us and we for nothing from it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.outgoing.is_idle() && self.incoming.is_idle()
+    }
+
+    /// How many of our calls, oneway ones too, are in flight.
+    #[must_use]
+    pub fn calls_in_flight(&self) -> u32 {
+        self.outgoing.in_flight()
+    }
+
+    /// Whether the call `id` of the other end is live.
+    #[must_use]
+    pub fn serves(&self, id: CallId) -> bool {
+        self.incoming.is_live(id)
+    }
+
+    /// Takes in a frame; `length` is what its length field said.
+    ///
+    /// # Errors
+    ///
+    /// If the other end broke the protocol: the connection must be closed without another word.
+    pub fn handle<'a>(&mut self, frame: &Frame<'a>, length: u32) -> Result<Event<'a>, Violation> {
+        match *frame {
+            Frame::Call {
+                id,
+                head,
+                arguments,
+            } => {
+                let accepted = self
+                    .incoming
+                    .start(id, length, self.opened.local_limits())?;
+                Ok(if accepted {
+                    Event::Call {
+                        id: Some(id),
+                        cost: length,
+                        head,
+                        arguments,
+                    }
+                } else {
+                    Event::Refused
+                })
+            }
+            Frame::Oneway { head, arguments } => {
+                let accepted = self
+                    .incoming
+                    .start_oneway(length, self.opened.local_limits())?;
+                Ok(if accepted {
+                    Event::Call {
+                        id: None,
+                        cost: length,
+                        head,
+                        arguments,
+                    }
+                } else {
+                    Event::Refused
+                })
+            }
+            Frame::Result { id, value } => Ok(Event::Result(self.outgoing.end(id)?, value)),
+            Frame::Error { id, failure } => Ok(Event::Error(self.outgoing.end(id)?, failure)),
+            // The final frame may have crossed the cancel: an id that is not live is no violation.
+            Frame::Cancel { id } => Ok(if self.incoming.is_live(id) {
+                Event::Cancel(id)
+            } else {
+                Event::Liveness
+            }),
+            Frame::Done { calls, bytes } => {
+                self.outgoing.end_oneways(calls, bytes)?;
+                Ok(Event::Freed)
+            }
+            Frame::Ping { token } => {
+                // Only the last of several is answered, which answers them all.
+                self.pong = Some(token);
+                Ok(Event::Liveness)
+            }
+            Frame::Pong { token } => {
+                if token > self.pings_sent || token <= self.pongs_received {
+                    return Err(Violation::UnexpectedPong);
+                }
+                self.pongs_received = token;
+                Ok(Event::Liveness)
+            }
+            Frame::Goodbye { calls } => Ok(Event::Goodbye(self.outgoing.hear_goodbye(calls)?)),
+        }
+    }
+
+    fn push(&mut self, frame: &Frame<'_>) {
+        let before = self.out.len();
+        frame.encode(&mut self.out);
+        self.queued += (self.out.len() - before) as u64;
+    }
+
+    /// Whether [`Self::take_output`] would give anything.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.out.is_empty() || self.pong.is_some() || self.incoming.has_done()
+    }
+
+    /// How many bytes are queued and not yet taken.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Swaps all queued bytes, with gathered `done` and `pong` frames at their end, for `spare`,
+    /// which must be empty. Every byte that was taken must be reported by [`Self::wrote`] once the
+    /// kernel has it.
+    pub fn take_output(&mut self, spare: &mut Vec<u8>) {
+        debug_assert!(spare.is_empty(), "the spare buffer must be empty");
+        self.gather();
+        std::mem::swap(&mut self.out, spare);
+    }
+
+    /// Offers all queued bytes to `write` and drops those that it took, so many as it says. Gives
+    /// whether that was all. Only allowed while nothing that was taken is unwritten.
+    ///
+    /// # Errors
+    ///
+    /// That of `write`; the bytes stay queued.
+    pub fn write_to<E>(
+        &mut self,
+        write: impl FnOnce(&[u8]) -> Result<usize, E>,
+    ) -> Result<bool, E> {
+        self.gather();
+        let taken = write(&self.out)?.min(self.out.len());
+        self.out.drain(..taken);
+        self.wrote(taken);
+        Ok(self.out.is_empty())
+    }
+
+    /// Queues the frames that stand for several events.
+    fn gather(&mut self) {
+        if let Some((calls, bytes)) = self.incoming.take_done() {
+            self.push(&Frame::Done { calls, bytes });
+        }
+        if let Some(token) = self.pong.take() {
+            self.push(&Frame::Pong { token });
+        }
+    }
+
+    /// The kernel has taken the next `bytes` of the output.
+    pub fn wrote(&mut self, bytes: usize) {
+        self.written = self.written.saturating_add(bytes as u64).min(self.queued);
+    }
+
+    /// Ends all calls that we made, for a connection that is gone; each is given once.
+    pub fn abandon(&mut self) -> Vec<(Token, Progress)> {
+        let written = self.written;
+        self.outgoing
+            .drain()
+            .map(|(token, start)| {
+                (
+                    token,
+                    if start < written {
+                        Progress::MayHaveRun
+                    } else {
+                        Progress::NeverSent
+                    },
+                )
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! Writes arguments.
+
+use serde::Serialize;
+
+use super::{Arguments, Kwargs};
+use crate::msgpack::encode::{Container, name_twice, patch_head};
+use crate::msgpack::key::{Key, find_duplicate};
+use crate::msgpack::{EncodeError, encode};
+
+/// Appends `arguments` to `out`.
+///
+/// # Errors
+///
+/// When they cannot be encoded. Then, and when a `Serialize` panics, `out` is as it was.
+pub fn encode_arguments<A: Arguments + ?Sized>(
+    out: &mut Vec<u8>,
+    arguments: &A,
+) -> Result<(), EncodeError> {
+    let length = out.len();
+    let mut borrowed = Borrowed {
+        encoder: Encoder::new(std::mem::take(out)),
+        out,
+        length,
+    };
+    arguments.encode(&mut borrowed.encoder)?;
+    borrowed.encoder.complete()?;
+    borrowed.length = borrowed.encoder.buffer.len();
+    Ok(())
+}
+
+/// Gives the buffer back, however the encoding ends.
+struct Borrowed<'a> {
+    encoder: Encoder,
+    out: &'a mut Vec<u8>,
+    /// How much of it is to stay.
+    length: usize,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        *self.out = std::mem::take(&mut self.encoder.buffer);
+        self.out.truncate(self.length);
+    }
+}
+
+/// Encodes the arguments of a call into a buffer, one after the other.
+///
+/// After an error what it holds is not to be used.
+#[derive(Debug)]
+pub struct Encoder {
+    buffer: Vec<u8>,
+    /// Where the head of the list is.
+    start: usize,
+    positional: usize,
+    /// Where the head of the map is, once there is one, and the number of entries.
+    named: Option<(usize, usize)>,
+}
+
+impl Encoder {
+    /// An encoder that appends to `buffer`, after what that holds already.
+    #[must_use]
+    pub fn new(mut buffer: Vec<u8>) -> Self {
+        let start = buffer.len();
+        buffer.push(Container::List.empty());
+        Self {
+            buffer,
+            start,
+            positional: 0,
+            named: None,
+        }
+    }
+
+    /// Adds a positional argument.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be encoded, or follows a named one.
+    pub fn positional<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        if self.named.is_some() {
+            return Err(EncodeError::PositionalAfterNamed);
+        }
+        encode(&mut self.buffer, value)?;
+        self.positional += 1;
+        Ok(())
+    }
+
+    /// Adds a named argument. That it is the only one of this name is checked at the end.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be encoded.
+    pub fn named<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        self.begin_named(1)?;
+        encode(&mut self.buffer, name)?;
+        encode(&mut self.buffer, value)
+    }
+
+    /// Adds a named argument if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::named`].
+    pub fn optional<T: Serialize>(
+        &mut self,
+        name: &str,
+        value: Option<T>,
+    ) -> Result<(), EncodeError> {
+        value.map_or(Ok(()), |value| self.named(name, &value))
+    }
+
+    /// Adds all of `kwargs`.
+    ///
+    /// # Errors
+    ///
+    /// When one of them could not be encoded.
+    pub fn kwargs(&mut self, kwargs: &Kwargs) -> Result<(), EncodeError> {
+        let (entries, count) = kwargs.encoded()?;
+        if count > 0 {
+            self.begin_named(count)?;
+            self.buffer.extend_from_slice(entries);
+        }
+        Ok(())
+    }
+
+    /// The buffer with the complete arguments.
+    ///
+    /// # Errors
+    ///
+    /// When a name was given twice.
+    pub fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
+        self.complete()?;
+        Ok(self.buffer)
+    }
+
+    fn complete(&mut self) -> Result<(), EncodeError> {
+        self.begin_named(0)?;
+        let Some((at, count)) = self.named else {
+            return Ok(());
+        };
+        if count > 1 {
+            let entries = self.buffer.get(at + 1..).unwrap_or_default();
+            let count = u32::try_from(count).map_err(|_| EncodeError::TooLong)?;
+            // What was just encoded can be read.
+            if let Ok(Some(Key::Str(name))) = find_duplicate(entries, count) {
+                return Err(name_twice(name));
+            }
+        }
+        patch_head(&mut self.buffer, at, Container::Map, count)
+    }
+
+    /// Ends the list, if that is not yet done, and counts `more` entries of the map.
+    fn begin_named(&mut self, more: usize) -> Result<(), EncodeError> {
+        let (at, count) = match self.named {
+            Some(named) => named,
+            None => {
+                patch_head(
+                    &mut self.buffer,
+                    self.start,
+                    Container::List,
+                    self.positional,
+                )?;
+                let at = self.buffer.len();
+                self.buffer.push(Container::Map.empty());
+                (at, 0)
+            }
+        };
+        self.named = Some((at, count + more));
+        Ok(())
+    }
+}

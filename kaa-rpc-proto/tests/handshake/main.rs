@@ -1,0 +1,8 @@
+//! The handshake, from both ends and against those who are neither.
+
+mod ends;
+mod honest;
+mod hostile;
+mod properties;
+mod relay;
+mod vectors;

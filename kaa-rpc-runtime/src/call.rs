@@ -1,0 +1,250 @@
+//! Calls from the caller's side: built, started, awaited.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use kaa_rpc_proto::Failure;
+use kaa_rpc_proto::msgpack::{self, Arguments};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
+
+use crate::buffers;
+use crate::channel::Channel;
+use crate::connection::{Ended, Name, Request, Shared, Started};
+use crate::error::{BadResult, Error, FromFailure};
+
+/// A call that can be adjusted and then awaited, or [started](Self::start).
+///
+/// Proxies and [`Channel::rpc`] give it. Nothing is sent before it is awaited or started. `T` is the
+/// result, `F` what it can fail with.
+///
+/// **Cancel safety:** dropping the future cancels the call: the function is dropped at its next await.
+#[must_use = "a call does nothing until it is awaited or started"]
+pub struct Call<'a, A, T, F = Error> {
+    channel: &'a Channel,
+    prefix: &'a str,
+    name: Name<'a>,
+    arguments: A,
+    timeout: Option<Duration>,
+    oneway: bool,
+    marker: PhantomData<fn() -> (T, F)>,
+}
+
+impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
+    pub(crate) fn new(channel: &'a Channel, prefix: &'a str, name: Name<'a>, arguments: A) -> Self {
+        Self {
+            channel,
+            prefix,
+            name,
+            arguments,
+            timeout: channel.shared().default_timeout(),
+            oneway: false,
+            marker: PhantomData,
+        }
+    }
+
+    /// Fails with [`Error::TimedOut`] unless the outcome comes within `timeout`, and stops the
+    /// function then. Replaces what the schema or the channel says. In a handler, the time that the
+    /// handler itself has left can only shorten it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The arguments, which a setter may change.
+    #[doc(hidden)]
+    pub fn arguments(&mut self) -> &mut A {
+        &mut self.arguments
+    }
+
+    /// Sends the call now. The handle can be awaited later, elsewhere, or let go with
+    /// [`InProgress::detach`]. It works outside of a runtime, too.
+    ///
+    /// Calls reach the other end in the order in which they are started. If as many are in flight as
+    /// the other end accepts, the call waits in the handle.
+    pub fn start(self) -> InProgress<T, F> {
+        let mut arguments = buffers::take();
+        if let Err(error) = msgpack::encode_arguments(&mut arguments, &self.arguments) {
+            buffers::give(arguments);
+            return InProgress::failed(Error::Unencodable(error.to_string()));
+        }
+        let prefixed;
+        let name = if self.prefix.is_empty() {
+            self.name
+        } else {
+            prefixed = format!("{}{}", self.prefix, self.name.as_str());
+            Name::Any(&prefixed)
+        };
+        let request = Request {
+            name,
+            arguments,
+            timeout: self.timeout,
+            deadline: None,
+            depth: 0,
+            oneway: self.oneway,
+            nested: false,
+        };
+        let shared = self.channel.shared();
+        match shared.start(request) {
+            Ok(Started::Waiting(slot)) => InProgress {
+                state: State::Waiting(Arc::clone(shared), slot),
+                marker: PhantomData,
+            },
+            Ok(Started::Sent) => InProgress {
+                state: State::Sent,
+                marker: PhantomData,
+            },
+            Err(error) => InProgress::failed(error),
+        }
+    }
+}
+
+impl<A, F> Call<'_, A, (), F> {
+    /// Asks for no answer: the call ends when it is sent, and nothing is told of its outcome.
+    pub fn oneway(mut self) -> Self {
+        self.oneway = true;
+        self
+    }
+}
+
+impl<A, F> Call<'_, A, Ignored, F> {
+    /// Takes any result and drops it: `channel.rpc("eject", (1,)).ignore().await?`.
+    pub fn ignore(self) -> Self {
+        self
+    }
+}
+
+impl<A: Arguments, T: DeserializeOwned, F: FromFailure> IntoFuture for Call<'_, A, T, F> {
+    type Output = Result<T, F>;
+    type IntoFuture = InProgress<T, F>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}
+
+impl<A, T, F> fmt::Debug for Call<'_, A, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field(
+                "name",
+                &format_args!("{}{}", self.prefix, self.name.as_str()),
+            )
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A result that is of no interest; see [`Call::ignore`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ignored;
+
+impl<'de> Deserialize<'de> for Ignored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// A call that was started: a future of its outcome.
+///
+/// It belongs to no lifetime and no runtime, and can be sent to other tasks and threads.
+///
+/// **Cancel safety:** polling it again after a `select!` loses nothing. Dropping it before its end
+/// cancels the call; see [`detach`](Self::detach).
+#[must_use = "dropping it cancels the call; `detach` lets it run on"]
+pub struct InProgress<T, F = Error> {
+    state: State,
+    marker: PhantomData<fn() -> (T, F)>,
+}
+
+enum State {
+    Waiting(Arc<Shared>, usize),
+    Failed(Error),
+    /// A oneway call.
+    Sent,
+    Over,
+}
+
+impl<T, F> InProgress<T, F> {
+    fn failed(error: Error) -> Self {
+        Self {
+            state: State::Failed(error),
+            marker: PhantomData,
+        }
+    }
+
+    /// Lets the call run on although nobody waits for its outcome. It stops at its deadline, or with
+    /// the channel.
+    pub fn detach(mut self) {
+        if let State::Waiting(shared, slot) = std::mem::replace(&mut self.state, State::Over) {
+            shared.detach_call(slot);
+        }
+    }
+
+    /// Cancels the call, as dropping it does.
+    pub fn cancel(self) {
+        drop(self);
+    }
+}
+
+impl<T: DeserializeOwned, F: FromFailure> Future for InProgress<T, F> {
+    type Output = Result<T, F>;
+
+    /// # Panics
+    ///
+    /// If it is polled after it gave its outcome.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = match &self.state {
+            State::Waiting(shared, slot) => ready!(shared.poll_call(*slot, cx)),
+            State::Sent => Ended::Sent,
+            State::Failed(error) => Ended::Error(error.clone()),
+            State::Over => panic!("a call was polled after it gave its outcome"),
+        };
+        let state = std::mem::replace(&mut self.state, State::Over);
+        let limits = match &state {
+            State::Waiting(shared, _) => shared.scan_limits(),
+            _ => msgpack::ScanLimits::default(),
+        };
+        Poll::Ready(match ended {
+            Ended::Value(value) => {
+                let result = decode(&value, &limits).map_err(F::from_error);
+                buffers::give(value);
+                result
+            }
+            Ended::Failure(failure) => Err(F::from_failure(Failure::decode(&failure, &limits))),
+            Ended::Error(error) => Err(F::from_error(error)),
+            Ended::Sent => decode(&[0xc0], &limits).map_err(F::from_error),
+        })
+    }
+}
+
+fn decode<T: DeserializeOwned>(value: &[u8], limits: &msgpack::ScanLimits) -> Result<T, Error> {
+    let bad = |message: String| Error::BadResult(Box::new(BadResult { message }));
+    msgpack::scan(value, limits).map_err(|error| bad(error.to_string()))?;
+    msgpack::from_slice(value).map_err(|error| bad(error.to_string()))
+}
+
+impl<T, F> Drop for InProgress<T, F> {
+    /// The race with the outcome is settled under the lock: if it is there already, it is dropped.
+    fn drop(&mut self) {
+        if let State::Waiting(shared, slot) = std::mem::replace(&mut self.state, State::Over) {
+            shared.cancel_call(slot);
+        }
+    }
+}
+
+impl<T, F> fmt::Debug for InProgress<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Waiting(..) => "waiting",
+            State::Failed(_) => "failed",
+            State::Sent => "sent",
+            State::Over => "over",
+        };
+        f.debug_struct("InProgress").field("state", &state).finish()
+    }
+}

@@ -1,0 +1,16 @@
+//! What generated code names, and nothing else should: it changes without notice.
+
+mod proxy;
+mod record;
+mod unknown;
+mod variants;
+
+pub use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader, AsBytes, EncodeError, Encoder};
+pub use serde;
+
+pub use crate::outcome::DeclaredError;
+pub use crate::serve::functions::{Functions, Registration, Service};
+pub use proxy::Proxy;
+pub use record::*;
+pub use unknown::Unknown;
+pub use variants::*;

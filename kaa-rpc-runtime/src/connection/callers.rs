@@ -1,0 +1,486 @@
+//! The calls of this end that somebody waits for.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use kaa_rpc_proto::frame::{CallHead, CallId};
+use kaa_rpc_proto::{CannotCall, Connection, Token};
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::shared::After;
+use crate::buffers;
+use crate::error::Error;
+
+/// So many buffers for results are kept.
+const SPARE: usize = 64;
+
+/// A function's wire name: an optional prefix and the name of the schema, or any name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Name<'a> {
+    /// Of a schema.
+    Static(&'static str),
+    /// Any other.
+    Any(&'a str),
+}
+
+impl Name<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Static(name) => name,
+            Self::Any(name) => name,
+        }
+    }
+
+    fn keep(&self) -> Cow<'static, str> {
+        match *self {
+            Self::Static(name) => Cow::Borrowed(name),
+            Self::Any(name) => Cow::Owned(name.to_owned()),
+        }
+    }
+}
+
+/// A call that is to be sent.
+pub(crate) struct Request<'a> {
+    pub(crate) name: Name<'a>,
+    /// Encoded, in a buffer of the pool.
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) depth: u16,
+    pub(crate) oneway: bool,
+    /// Made inside a handler, where waiting for the window could wait forever.
+    pub(crate) nested: bool,
+}
+
+/// A call that was taken on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Started {
+    /// Its outcome will be found here.
+    Waiting(usize),
+    /// A oneway call that was sent.
+    Sent,
+}
+
+/// How a call ended.
+pub(crate) enum Ended {
+    Value(Vec<u8>),
+    Failure(Vec<u8>),
+    Error(Error),
+    /// A oneway call was sent.
+    Sent,
+}
+
+/// A call from its start until its outcome is fetched.
+///
+/// ```text
+///  Parked ──window──► Sent ──final frame, timeout, close──► Done ──fetched──► (vacant)
+///     └── oneway, timeout, close ──────────────────────────►┘
+/// ```
+enum Slot {
+    /// Waits for a place in the window, or for the connection to open.
+    Parked {
+        parked: Box<Parked>,
+        waker: Option<Waker>,
+    },
+    /// On its way.
+    Sent {
+        id: CallId,
+        name: Cow<'static, str>,
+        time: Time,
+        waker: Option<Waker>,
+    },
+    /// The outcome waits to be fetched.
+    Done(Ended),
+}
+
+struct Parked {
+    name: Cow<'static, str>,
+    arguments: Vec<u8>,
+    time: Time,
+    depth: u16,
+    oneway: bool,
+    /// Nobody waits for it; it is sent all the same.
+    detached: bool,
+}
+
+/// The time that a call may take, and when it is over.
+#[derive(Clone, Copy)]
+struct Time {
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+}
+
+impl Time {
+    /// In microseconds, rounded up so that what is left is never told as nothing.
+    fn remaining(self, now: Instant) -> Option<u64> {
+        let left = self.deadline?.saturating_duration_since(now);
+        Some(u64::try_from(left.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX))
+    }
+
+    fn is_over(self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+}
+
+/// All calls of this end. At most the window is `Sent`; `Parked` ones are held by their handles.
+#[derive(Default)]
+pub(super) struct Callers {
+    slots: Slab<Slot>,
+    parked: VecDeque<usize>,
+    /// Buffers for results: a caller that fetches one leaves an empty one of its own.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Callers {
+    /// Sends the request, or parks it until there is room. `connection` is `None` while it opens.
+    pub(super) fn start(
+        &mut self,
+        connection: Option<&mut Connection>,
+        request: Request<'_>,
+        now: Option<Instant>,
+    ) -> Result<Started, Error> {
+        let time = Time {
+            timeout: request.timeout,
+            deadline: request.deadline,
+        };
+        let window = connection
+            .as_ref()
+            .map(|connection| connection.opened().peer_limits().max_calls);
+        if let Some(connection) = connection.filter(|_| self.parked.is_empty()) {
+            let head = CallHead {
+                depth: request.depth,
+                remaining: now.and_then(|now| time.remaining(now)),
+                ..CallHead::new(request.name.as_str())
+            };
+            match self.send(
+                connection,
+                &head,
+                &request.arguments,
+                request.oneway,
+                || request.name.keep(),
+                time,
+            ) {
+                Err(CannotCall::WindowFull) => {}
+                Err(cannot) => return Err(refused(cannot, request.name.as_str())),
+                Ok(started) => {
+                    buffers::give(request.arguments);
+                    return Ok(started);
+                }
+            }
+        }
+        if let Some(window) = window.filter(|_| request.nested) {
+            return Err(Error::WindowFull { window });
+        }
+        let parked = Box::new(Parked {
+            name: request.name.keep(),
+            arguments: request.arguments,
+            time,
+            depth: request.depth,
+            oneway: request.oneway,
+            detached: false,
+        });
+        let slot = self.slots.insert(Slot::Parked {
+            parked,
+            waker: None,
+        });
+        self.parked.push_back(slot);
+        Ok(Started::Waiting(slot))
+    }
+
+    fn send(
+        &mut self,
+        connection: &mut Connection,
+        head: &CallHead<'_>,
+        arguments: &[u8],
+        oneway: bool,
+        name: impl FnOnce() -> Cow<'static, str>,
+        time: Time,
+    ) -> Result<Started, CannotCall> {
+        if oneway {
+            connection.oneway(head, arguments)?;
+            return Ok(Started::Sent);
+        }
+        let entry = self.slots.vacant_entry();
+        let slot = entry.key();
+        let id = connection.call(token(slot), head, arguments)?;
+        entry.insert(Slot::Sent {
+            id,
+            name: name(),
+            time,
+            waker: None,
+        });
+        Ok(Started::Waiting(slot))
+    }
+
+    /// Sends parked calls, oldest first, as far as there is room.
+    pub(super) fn unpark(&mut self, connection: &mut Connection, after: &mut After) {
+        while let Some(&slot) = self.parked.front() {
+            let Some(Slot::Parked { parked, waker }) = self.slots.get_mut(slot) else {
+                self.parked.pop_front();
+                continue;
+            };
+            let head = CallHead {
+                depth: parked.depth,
+                remaining: parked
+                    .time
+                    .deadline
+                    .and_then(|_| parked.time.remaining(Instant::now())),
+                ..CallHead::new(&parked.name)
+            };
+            let sent = if parked.oneway {
+                connection.oneway(&head, &parked.arguments).map(|()| None)
+            } else {
+                connection
+                    .call(token(slot), &head, &parked.arguments)
+                    .map(Some)
+            };
+            let outcome = match sent {
+                Err(CannotCall::WindowFull) => return,
+                Err(cannot) => Err(refused(cannot, &parked.name)),
+                Ok(id) => Ok(id),
+            };
+            let detached = parked.detached;
+            let name = std::mem::take(&mut parked.name);
+            let time = parked.time;
+            buffers::give(std::mem::take(&mut parked.arguments));
+            let waker = waker.take();
+            self.parked.pop_front();
+            let next = match outcome {
+                Ok(Some(id)) => {
+                    if detached {
+                        connection.detach(id);
+                        self.slots.remove(slot);
+                        continue;
+                    }
+                    Slot::Sent {
+                        id,
+                        name,
+                        time,
+                        waker,
+                    }
+                }
+                Ok(None) => {
+                    after.wake(waker);
+                    Slot::Done(Ended::Sent)
+                }
+                Err(error) => {
+                    after.wake(waker);
+                    Slot::Done(Ended::Error(error))
+                }
+            };
+            if detached {
+                self.slots.remove(slot);
+            } else if let Some(place) = self.slots.get_mut(slot) {
+                *place = next;
+            }
+        }
+    }
+
+    /// The outcome of a call, once it is there; it is given once.
+    pub(super) fn poll(&mut self, slot: usize, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.slots.get_mut(slot) {
+            Some(Slot::Parked { waker, .. } | Slot::Sent { waker, .. }) => {
+                match waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => *waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            Some(Slot::Done(_)) => {
+                let Slot::Done(ended) = self.slots.remove(slot) else {
+                    return Poll::Pending;
+                };
+                if let Ended::Value(_) = ended
+                    && self.spare.len() < SPARE
+                {
+                    self.spare.push(buffers::take());
+                }
+                Poll::Ready(ended)
+            }
+            // The handle is the only one to fetch its outcome, and fetches it once.
+            None => Poll::Ready(Ended::Error(Error::Cancelled)),
+        }
+    }
+
+    /// The handle of a call is gone: nobody wants the outcome.
+    pub(super) fn cancel(
+        &mut self,
+        connection: Option<&mut Connection>,
+        slot: usize,
+        after: &mut After,
+    ) {
+        let Some(removed) = self.slots.try_remove(slot) else {
+            return;
+        };
+        match removed {
+            Slot::Sent { id, waker, .. } => {
+                if let Some(connection) = connection {
+                    connection.cancel(id);
+                }
+                after.discard(waker);
+            }
+            Slot::Parked { parked, waker } => {
+                self.parked.retain(|other| *other != slot);
+                buffers::give(parked.arguments);
+                after.discard(waker);
+            }
+            Slot::Done(_) => {}
+        }
+    }
+
+    /// The handle of a call is gone, but the call is to go on.
+    pub(super) fn detach(
+        &mut self,
+        connection: Option<&mut Connection>,
+        slot: usize,
+        after: &mut After,
+    ) {
+        match self.slots.get_mut(slot) {
+            Some(Slot::Parked { parked, waker }) => {
+                parked.detached = true;
+                after.discard(waker.take());
+            }
+            Some(Slot::Sent { id, .. }) => {
+                if let Some(connection) = connection {
+                    connection.detach(*id);
+                }
+                if let Some(Slot::Sent { waker, .. }) = self.slots.try_remove(slot) {
+                    after.discard(waker);
+                }
+            }
+            Some(Slot::Done(_)) => {
+                self.slots.remove(slot);
+            }
+            None => {}
+        }
+    }
+
+    /// A final frame came.
+    pub(super) fn end(&mut self, token: Token, ended: Ended, after: &mut After) {
+        if let Some(place) = self.slots.get_mut(token as usize)
+            && let Slot::Sent { waker, .. } = place
+        {
+            after.wake(waker.take());
+            *place = Slot::Done(ended);
+        }
+    }
+
+    /// A copy of a result, in a buffer that is used again.
+    pub(super) fn keep(&mut self, value: &[u8]) -> Vec<u8> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.extend_from_slice(value);
+        buffer
+    }
+
+    /// Ends what is overdue; gives when the next call will be.
+    pub(super) fn expire(
+        &mut self,
+        mut connection: Option<&mut Connection>,
+        now: Instant,
+        after: &mut After,
+    ) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let mut unparked = false;
+        for (_, slot) in &mut self.slots {
+            let (time, waker) = match slot {
+                Slot::Parked { parked, waker } => (parked.time, waker),
+                Slot::Sent { time, waker, .. } => (*time, waker),
+                Slot::Done(_) => continue,
+            };
+            if !time.is_over(now) {
+                next = earlier(next, time.deadline);
+                continue;
+            }
+            after.wake(waker.take());
+            let name = match slot {
+                Slot::Sent { id, name, .. } => {
+                    if let Some(connection) = connection.as_deref_mut() {
+                        connection.cancel(*id);
+                    }
+                    std::mem::take(name)
+                }
+                Slot::Parked { parked, .. } => {
+                    unparked = true;
+                    std::mem::take(&mut parked.name)
+                }
+                Slot::Done(_) => continue,
+            };
+            *slot = Slot::Done(Ended::Error(timed_out(&name, time.timeout)));
+        }
+        if unparked {
+            let slots = &mut self.slots;
+            self.parked
+                .retain(|slot| matches!(slots.get(*slot), Some(Slot::Parked { .. })));
+        }
+        next
+    }
+
+    /// The connection is gone: every call that has not ended fails.
+    pub(super) fn fail_all(
+        &mut self,
+        mut error: impl FnMut(Option<Token>) -> Error,
+        after: &mut After,
+    ) {
+        let mut detached = Vec::new();
+        for (index, slot) in &mut self.slots {
+            let (waker, error) = match slot {
+                Slot::Parked { parked, waker } => {
+                    if parked.detached {
+                        detached.push(index);
+                    }
+                    (waker, error(None))
+                }
+                Slot::Sent { waker, .. } => (waker, error(Some(token(index)))),
+                Slot::Done(_) => continue,
+            };
+            after.wake(waker.take());
+            *slot = Slot::Done(Ended::Error(error));
+        }
+        for index in detached {
+            self.slots.remove(index);
+        }
+        self.parked.clear();
+    }
+}
+
+/// The earlier of two instants that may be there.
+pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Slots are numbered from 0 and there are never 2³² of them: each takes memory for a handle.
+fn token(slot: usize) -> Token {
+    slot as Token
+}
+
+pub(super) fn timed_out(function: &str, after: Option<Duration>) -> Error {
+    Error::TimedOut {
+        function: function.to_owned(),
+        after,
+    }
+}
+
+fn refused(cannot: CannotCall, name: &str) -> Error {
+    match cannot {
+        CannotCall::TooLarge(too_large) => Error::TooLarge {
+            message: format!(
+                "the call of `{name}` takes {} bytes, and the other end accepts {} (its max_frame)",
+                too_large.length, too_large.max_frame
+            ),
+        },
+        CannotCall::BadName => Error::Unencodable(format!(
+            "a function's name is 1 to {} bytes long, and this one is {}",
+            kaa_rpc_proto::frame::MAX_NAME,
+            name.len()
+        )),
+        CannotCall::Closing | CannotCall::WindowFull => {
+            Error::NotConnected(std::sync::Arc::new(crate::close::CloseReason::Closed))
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! The one task of a connection: reads, lets handlers run, writes, looks at deadlines.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use kaa_rpc_proto::frame::{self, Frame, Split};
+use kaa_rpc_proto::{Connection, Event, Violation};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::callers::{Ended, earlier};
+use super::shared::{After, Closing, Shared, State};
+use crate::buffers;
+use crate::close::CloseReason;
+use crate::error::Error;
+use crate::open::{ConnectError, Opening};
+use crate::serve::dispatch::{Dispatched, Dispatcher};
+use crate::transport::Transport;
+
+/// So many calls are dispatched before others get their turn.
+const CALLS_A_TURN: usize = 64;
+
+/// A write buffer that grew beyond this is given back when it is empty.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// Opens a connection, then drives it until it is closed.
+pub(crate) async fn open_and_drive(
+    shared: Arc<Shared>,
+    opening: impl Future<Output = Result<Opening, ConnectError>>,
+) {
+    let guard = CloseOnDrop {
+        shared: Arc::clone(&shared),
+    };
+    let mut timer = Timer::default();
+    let opened = {
+        let mut opening = std::pin::pin!(opening);
+        poll_fn(|cx| poll_opening(&shared, &mut timer, opening.as_mut(), cx)).await
+    };
+    match opened {
+        Ok(opening) => {
+            let transport = install(&shared, opening);
+            drive(shared, transport).await;
+        }
+        Err(reason) => guard.shared.close(reason),
+    }
+}
+
+/// Makes a connection usable whose handshake went well. It must be driven from now on.
+pub(crate) fn install(shared: &Shared, opening: Opening) -> Transport {
+    let Opening {
+        opened,
+        transport,
+        peer,
+    } = opening;
+    shared.open(Connection::new(opened), peer, transport.direct_writer());
+    transport
+}
+
+/// Drives an open connection until it is closed.
+pub(crate) async fn drive(shared: Arc<Shared>, transport: Transport) {
+    let guard = CloseOnDrop {
+        shared: Arc::clone(&shared),
+    };
+    let mut driver = Driver {
+        dispatcher: Dispatcher::new(Arc::clone(&shared)),
+        shared,
+        transport,
+        timer: Timer::default(),
+        partial: Vec::new(),
+        writing: Vec::new(),
+        written: 0,
+        flushed: true,
+        corked: false,
+    };
+    // Turns are limited by `CALLS_A_TURN`; tokio's own budget would end a handler's first poll for no
+    // reason of the handler's.
+    let reason = tokio::task::unconstrained(poll_fn(|cx| driver.poll(cx))).await;
+    driver.shutdown().await;
+    guard.shared.close(reason);
+}
+
+/// Waits for the connection to open; parked calls meanwhile can time out, and the user can close it.
+fn poll_opening(
+    shared: &Shared,
+    timer: &mut Timer,
+    opening: std::pin::Pin<&mut impl Future<Output = Result<Opening, ConnectError>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Opening, CloseReason>> {
+    {
+        let mut state = shared.lock();
+        // Every wake is needed now: nobody else looks at deadlines.
+        state.scheduled = false;
+        state.driver = Some(cx.waker().clone());
+    }
+    if let Poll::Ready(opened) = opening.poll(cx) {
+        return Poll::Ready(opened.map_err(|error| CloseReason::NotOpened(Arc::new(error))));
+    }
+    shared.with(|state, after| timer.poll(state, cx, after));
+    let closing = shared.lock().closing;
+    if closing.is_some() {
+        Poll::Ready(Err(CloseReason::Closed))
+    } else {
+        Poll::Pending
+    }
+}
+
+/// Closes the connection also when the runtime drops the driver.
+struct CloseOnDrop {
+    shared: Arc<Shared>,
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.shared.close(CloseReason::RuntimeGone);
+    }
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    transport: Transport,
+    dispatcher: Dispatcher,
+    timer: Timer,
+    /// What was read and not yet handled: the beginning of a frame, or frames beyond the turn's limit.
+    partial: Vec<u8>,
+    /// Taken from the connection, and not yet all taken by the socket.
+    writing: Vec<u8>,
+    written: usize,
+    /// The transport holds nothing back.
+    flushed: bool,
+    /// This turn's output was held back once already.
+    corked: bool,
+}
+
+/// What a pass over the read buffer brought about.
+#[derive(Default)]
+struct Pass {
+    calls: usize,
+    spawned: usize,
+    woken: usize,
+}
+
+impl Driver {
+    /// Runs until the connection is to be closed, and gives the reason.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.begin_turn(cx);
+        let mut pass = Pass::default();
+        loop {
+            let read = match self.poll_read(cx, &mut pass) {
+                Err(reason) => return Poll::Ready(reason),
+                Ok(read) => read,
+            };
+            // If several callers were woken, or several handlers have yet to run, what they produce
+            // should share a write: let them go first, once. What is there already goes ahead.
+            let cork =
+                (pass.woken > 1 || pass.spawned > 1) && !std::mem::replace(&mut self.corked, true);
+            if let Err(error) = self.poll_write(cx) {
+                return Poll::Ready(self.reason(CloseReason::Lost(error)));
+            }
+            if cork || pass.calls >= CALLS_A_TURN {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if read.is_pending()
+                && let Some(end) = self.end_turn(cx)
+            {
+                return end;
+            }
+        }
+    }
+
+    fn begin_turn(&mut self, cx: &mut Context<'_>) {
+        let mut state = self.shared.lock();
+        state.scheduled = true;
+        match &mut state.driver {
+            Some(driver) => driver.clone_from(cx.waker()),
+            None => state.driver = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Goes to sleep, unless there is something to do after all.
+    fn end_turn(&mut self, cx: &mut Context<'_>) -> Option<Poll<CloseReason>> {
+        let mut after = After::default();
+        let mut state = self.shared.lock();
+        self.timer.poll(&mut state, cx, &mut after);
+        let closing = state.closing;
+        let blocked = !self.writing.is_empty();
+        let Some(connection) = state.phase.connection() else {
+            return Some(Poll::Ready(CloseReason::Closed));
+        };
+        let more = connection.has_output() && !blocked;
+        let finished = connection.is_finished() && self.flushed;
+        if !more {
+            state.scheduled = false;
+            self.corked = false;
+        }
+        drop(state);
+        after.settle();
+        if finished {
+            let local = closing.is_some_and(|closing| closing.local);
+            return Some(Poll::Ready(if local {
+                CloseReason::Closed
+            } else {
+                CloseReason::ClosedByPeer
+            }));
+        }
+        if closing.is_some_and(|closing| closing.by <= Instant::now()) {
+            return Some(Poll::Ready(CloseReason::CloseTimedOut));
+        }
+        if more { None } else { Some(Poll::Pending) }
+    }
+
+    /// Reads once and handles every complete frame. Pending: nothing more is to be read now.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        pass: &mut Pass,
+    ) -> Result<Poll<()>, CloseReason> {
+        if self.has_whole_frame()? {
+            let partial = std::mem::take(&mut self.partial);
+            self.handle(&partial, pass)?;
+            return Ok(Poll::Ready(()));
+        }
+        if !self.partial.is_empty() {
+            return self.poll_read_more(cx, pass);
+        }
+        let mut buffer = buffers::take_read();
+        let read = match self.transport.poll_read(cx, &mut buffer) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Err(error)) => Err(self.reason(CloseReason::Lost(error))),
+            Poll::Ready(Ok(0)) => Err(self.reason(CloseReason::Ended)),
+            Poll::Ready(Ok(count)) => self
+                .handle(buffer.get(..count).unwrap_or_default(), pass)
+                .map(|()| Poll::Ready(())),
+        };
+        buffers::give_read(buffer);
+        read
+    }
+
+    /// Reads what is missing of a frame. The buffer grows with what has come, not with what was
+    /// promised.
+    fn poll_read_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        pass: &mut Pass,
+    ) -> Result<Poll<()>, CloseReason> {
+        let length = self.partial.len();
+        let missing = match frame::split(&self.partial, self.max_frame()) {
+            Ok(Split::Incomplete(whole)) => whole.saturating_sub(length),
+            _ => 0,
+        };
+        let room = missing.clamp(1, length.max(buffers::READ_CAPACITY));
+        self.partial.resize(length + room, 0);
+        let read = match self.partial.get_mut(length..) {
+            Some(rest) => self.transport.poll_read(cx, rest),
+            None => Poll::Pending,
+        };
+        let count = match &read {
+            Poll::Ready(Ok(count)) => *count,
+            _ => 0,
+        };
+        self.partial.truncate(length + count);
+        match read {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Err(error)) => Err(self.reason(CloseReason::Lost(error))),
+            Poll::Ready(Ok(0)) => Err(self.reason(CloseReason::Ended)),
+            Poll::Ready(Ok(_)) => {
+                if self.has_whole_frame()? {
+                    let partial = std::mem::take(&mut self.partial);
+                    self.handle(&partial, pass)?;
+                }
+                Ok(Poll::Ready(()))
+            }
+        }
+    }
+
+    fn max_frame(&self) -> u32 {
+        self.shared.limits().max_frame
+    }
+
+    fn has_whole_frame(&self) -> Result<bool, CloseReason> {
+        let split = frame::split(&self.partial, self.max_frame()).map_err(violation)?;
+        Ok(matches!(split, Split::Frame(..)))
+    }
+
+    /// Handles the frames at the beginning of `bytes`; keeps what is left.
+    fn handle(&mut self, mut bytes: &[u8], pass: &mut Pass) -> Result<(), CloseReason> {
+        let began = std::time::Instant::now();
+        let mut after = After::default();
+        let mut result = Ok(());
+        while pass.calls < CALLS_A_TURN && result.is_ok() {
+            result = match frame::split(bytes, self.max_frame()) {
+                Ok(Split::Incomplete(_)) => break,
+                Ok(Split::Frame(body, consumed)) => {
+                    bytes = bytes.get(consumed..).unwrap_or_default();
+                    self.handle_frame(body, pass, &mut after)
+                }
+                Err(error) => Err(error),
+            };
+        }
+        if pass.calls > 0 {
+            self.dispatcher.took(began.elapsed());
+        }
+        pass.woken += after.settle();
+        self.partial.extend_from_slice(bytes);
+        result.map_err(violation)
+    }
+
+    fn handle_frame(
+        &mut self,
+        body: &[u8],
+        pass: &mut Pass,
+        after: &mut After,
+    ) -> Result<(), Violation> {
+        let frame = Frame::decode(body)?;
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        let Some(connection) = state.phase.connection() else {
+            return Ok(());
+        };
+        match connection.handle(&frame, length)? {
+            Event::Call {
+                id,
+                cost,
+                head,
+                arguments,
+            } => {
+                drop(guard);
+                pass.calls += 1;
+                if let Dispatched::Spawned = self.dispatcher.dispatch(id, cost, &head, arguments) {
+                    pass.spawned += 1;
+                }
+            }
+            Event::Result(token, value) => {
+                if let Some(token) = token {
+                    let value = state.callers.keep(value);
+                    state.callers.end(token, Ended::Value(value), after);
+                }
+                unpark(state, after);
+            }
+            Event::Error(token, failure) => {
+                if let Some(token) = token {
+                    state
+                        .callers
+                        .end(token, Ended::Failure(failure.to_vec()), after);
+                }
+                unpark(state, after);
+            }
+            Event::Cancel(id) => state.served.cancel(id, after),
+            Event::Freed => unpark(state, after),
+            Event::Goodbye(not_run) => {
+                connection.goodbye();
+                let by = Instant::now() + self.shared.close_timeout();
+                state.closing.get_or_insert(Closing { by, local: false });
+                for token in not_run {
+                    let reason = Arc::new(CloseReason::ClosedByPeer);
+                    state
+                        .callers
+                        .end(token, Ended::Error(Error::NotConnected(reason)), after);
+                }
+                unpark(state, after);
+            }
+            Event::Liveness | Event::Refused => {}
+        }
+        Ok(())
+    }
+
+    /// Writes what is queued, until the socket takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            if self.writing.is_empty() && !self.take_output() {
+                break;
+            }
+            let rest = self.writing.get(self.written..).unwrap_or_default();
+            match self.transport.poll_write(cx, &[IoSlice::new(rest)]) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(count)) => self.wrote(count),
+            }
+        }
+        if !self.flushed
+            && let Poll::Ready(result) = self.transport.poll_flush(cx)
+        {
+            self.flushed = true;
+            return result;
+        }
+        Ok(())
+    }
+
+    /// Takes over what is queued; from then on, nobody else writes until it is written.
+    fn take_output(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        let Some(connection) = state.phase.connection() else {
+            return false;
+        };
+        connection.take_output(&mut self.writing);
+        state.writing = !self.writing.is_empty();
+        state.writing
+    }
+
+    fn wrote(&mut self, count: usize) {
+        self.written += count;
+        self.flushed = false;
+        let all = self.written >= self.writing.len();
+        let mut state = self.shared.lock();
+        if let Some(connection) = state.phase.connection() {
+            connection.wrote(count);
+        }
+        if all {
+            state.writing = false;
+            drop(state);
+            self.written = 0;
+            self.writing.clear();
+            if self.writing.capacity() > KEPT_CAPACITY {
+                self.writing = Vec::new();
+            }
+        }
+    }
+
+    /// A connection that breaks after both ends have said goodbye and owe each other nothing has
+    /// ended in order: the other end was merely faster.
+    fn reason(&self, reason: CloseReason) -> CloseReason {
+        let mut state = self.shared.lock();
+        let local = state.closing.is_some_and(|closing| closing.local);
+        match state.phase.connection() {
+            Some(connection) if connection.is_parted() => {
+                if local {
+                    CloseReason::Closed
+                } else {
+                    CloseReason::ClosedByPeer
+                }
+            }
+            _ => reason,
+        }
+    }
+
+    /// Tells the other end that nothing more comes. It gets a moment; a stream that does not take it
+    /// is dropped all the same.
+    async fn shutdown(&mut self) {
+        let shutdown = poll_fn(|cx| self.transport.poll_shutdown(cx));
+        let _ = tokio::time::timeout(Duration::from_secs(1), shutdown).await;
+    }
+}
+
+fn unpark(state: &mut State, after: &mut After) {
+    if let Some(connection) = state.phase.connection() {
+        state.callers.unpark(connection, after);
+    }
+}
+
+fn violation(violation: Violation) -> CloseReason {
+    CloseReason::Violation(violation)
+}
+
+/// Fires at the earliest deadline of all calls, made and served.
+///
+/// Deadlines are not kept in order: when the timer fires, all live calls are looked at, which are at
+/// most two windows. A call with a later deadline than the one that is armed costs nothing, and that
+/// is nearly every call.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<std::pin::Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    fn poll(&mut self, state: &mut State, cx: &mut Context<'_>, after: &mut After) {
+        while let Some(armed) = state.armed {
+            let sleep = match &mut self.sleep {
+                Some(sleep) => {
+                    if sleep.deadline() != armed {
+                        sleep.as_mut().reset(armed);
+                    }
+                    sleep
+                }
+                None => self.sleep.insert(Box::pin(sleep_until(armed))),
+            };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            let now = Instant::now();
+            let made = state.callers.expire(state.phase.connection(), now, after);
+            let served = state.served.expire(now, after);
+            let closing = state
+                .closing
+                .map(|closing| closing.by)
+                .filter(|by| *by > now);
+            state.armed = earlier(earlier(made, served), closing);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A live connection: what its handles, its handlers and its driver share, under one lock.
+//!
+//! ```text
+//!   callers ──append──►┌───────────────┐◄──append── handlers
+//!                      │ State (lock)  │
+//!   callers ◄──wake────└──────┬────────┘──spawn───► handlers
+//!                             │ takes the output, hands in what was read
+//!                          Driver ◄──► Transport
+//! ```
+//!
+//! User code (encoding, decoding, polling, waking, dropping) never runs under the lock: whoever holds
+//! it collects wakers and futures in an [`After`] and settles them when the lock is free.
+
+mod callers;
+mod driver;
+mod served;
+mod shared;
+
+pub(crate) use callers::{Ended, Name, Request, Started};
+pub(crate) use driver::{drive, install, open_and_drive};
+pub(crate) use served::{Responder, Running};
+pub(crate) use shared::{Setup, Shared, Status, too_deep};

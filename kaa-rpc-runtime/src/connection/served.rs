@@ -1,0 +1,326 @@
+//! The calls of the other end that are being run.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use kaa_rpc_proto::FailureKind;
+use kaa_rpc_proto::frame::CallId;
+use slab::Slab;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::callers::earlier;
+use super::shared::{After, Shared};
+use crate::scope::{self, Scope};
+use crate::serve::functions::{BoxedHandler, Registration};
+use crate::serve::reply::{self, Reply};
+
+/// Calls whose handlers did not end at their first poll. At most the window.
+#[derive(Default)]
+pub(super) struct Served {
+    tasks: Slab<Task>,
+    /// The keys of `tasks` by call id.
+    by_id: HashMap<CallId, usize>,
+    /// Serial functions that have a call running, and those that wait for its end.
+    serial: HashMap<u64, VecDeque<(usize, Running)>>,
+}
+
+struct Task {
+    id: Option<CallId>,
+    deadline: Option<Instant>,
+    uncancelled: bool,
+    stop: Option<Stop>,
+    state: TaskState,
+}
+
+enum TaskState {
+    /// Is being handed to the executor.
+    Starting,
+    Spawned(AbortHandle),
+    /// Waits in the queue of this serial function.
+    Queued(u64),
+}
+
+/// Why a handler is stopped before its end.
+#[derive(Clone, Copy)]
+pub(super) enum Stop {
+    Cancelled,
+    TimedOut,
+}
+
+impl Served {
+    fn add(&mut self, running: &mut Running, state: TaskState) -> usize {
+        let responder = &mut running.responder;
+        let task = Task {
+            id: responder.id,
+            deadline: running.scope.deadline,
+            uncancelled: responder.function.uncancelled,
+            stop: None,
+            state,
+        };
+        let key = self.tasks.insert(task);
+        if let Some(id) = responder.id {
+            self.by_id.insert(id, key);
+        }
+        responder.task = Some(key);
+        key
+    }
+
+    /// Says whether a serial function is free, and takes it if so. The queue takes the call if not.
+    pub(super) fn enter_serial(&mut self, queue: u64, mut running: Running) -> Option<Running> {
+        if !self.serial.contains_key(&queue) {
+            self.serial.insert(queue, VecDeque::new());
+            running.responder.holds_serial = true;
+            return Some(running);
+        }
+        let key = self.add(&mut running, TaskState::Queued(queue));
+        if let Some(waiting) = self.serial.get_mut(&queue) {
+            waiting.push_back((key, running));
+        }
+        None
+    }
+
+    /// A serial call has ended; gives the next one, which is to be spawned.
+    fn leave_serial(&mut self, queue: u64) -> Option<Running> {
+        let next = self.serial.get_mut(&queue).and_then(VecDeque::pop_front);
+        match next {
+            Some((key, mut running)) => {
+                running.responder.holds_serial = true;
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.state = TaskState::Starting;
+                }
+                Some(running)
+            }
+            None => {
+                self.serial.remove(&queue);
+                None
+            }
+        }
+    }
+
+    fn remove(&mut self, key: usize) -> Option<Stop> {
+        let task = self.tasks.try_remove(key)?;
+        if let Some(id) = task.id {
+            self.by_id.remove(&id);
+        }
+        task.stop
+    }
+
+    /// The caller does not want the outcome any more.
+    pub(super) fn cancel(&mut self, id: CallId, after: &mut After) {
+        if let Some(&key) = self.by_id.get(&id) {
+            self.stop(key, Stop::Cancelled, after);
+        }
+    }
+
+    fn stop(&mut self, key: usize, stop: Stop, after: &mut After) {
+        let Some(task) = self.tasks.get_mut(key) else {
+            return;
+        };
+        if task.uncancelled || task.stop.is_some() {
+            return;
+        }
+        task.stop = Some(stop);
+        match &task.state {
+            // Whoever is spawning it looks at `stop` afterwards.
+            TaskState::Starting => {}
+            TaskState::Spawned(handle) => after.abort(handle.clone()),
+            TaskState::Queued(queue) => {
+                if let Some(waiting) = self.serial.get_mut(queue)
+                    && let Some(index) = waiting.iter().position(|(other, _)| *other == key)
+                    && let Some((_, running)) = waiting.remove(index)
+                {
+                    after.drop_later(running);
+                }
+            }
+        }
+    }
+
+    /// Stops what is overdue; gives when the next call will be.
+    pub(super) fn expire(&mut self, now: Instant, after: &mut After) -> Option<Instant> {
+        let mut next = None;
+        let mut overdue = Vec::new();
+        for (key, task) in &self.tasks {
+            match task.deadline {
+                Some(deadline) if deadline <= now => overdue.push(key),
+                deadline if task.stop.is_none() => next = earlier(next, deadline),
+                _ => {}
+            }
+        }
+        for key in overdue {
+            self.stop(key, Stop::TimedOut, after);
+        }
+        next
+    }
+
+    /// The connection is gone: everything stops, but for what must run to its end.
+    pub(super) fn stop_all(&mut self, after: &mut After) {
+        let keys: Vec<usize> = self.tasks.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.stop(key, Stop::Cancelled, after);
+        }
+    }
+}
+
+/// A handler at work, with all that it needs to answer. Ends with exactly one answer, also when it
+/// panics, is aborted or dropped.
+pub(crate) struct Running {
+    /// Before `responder`, so that it is dropped first: the slot is held until the handler is gone.
+    handler: Option<BoxedHandler>,
+    scope: Scope,
+    responder: Responder,
+}
+
+impl Running {
+    pub(crate) fn new(handler: BoxedHandler, scope: Scope, responder: Responder) -> Self {
+        Self {
+            handler: Some(handler),
+            scope,
+            responder,
+        }
+    }
+
+    /// Hands the handler to the executor. Its next poll is its own task's.
+    pub(crate) fn spawn(mut self) {
+        let shared = Arc::clone(&self.responder.shared);
+        let key = match self.responder.task {
+            Some(key) => key,
+            None => shared.with(|state, after| {
+                let key = state.served.add(&mut self, TaskState::Starting);
+                state.arm(self.scope.deadline, after);
+                key
+            }),
+        };
+        let handle = shared.runtime().spawn(self).abort_handle();
+        shared.with(|state, after| {
+            // It may have ended already.
+            if let Some(task) = state.served.tasks.get_mut(key) {
+                if task.stop.is_some() {
+                    after.abort(handle.clone());
+                }
+                task.state = TaskState::Spawned(handle);
+            }
+        });
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let Some(handler) = &mut this.handler else {
+            return Poll::Ready(());
+        };
+        let polled = {
+            let _entered = scope::enter(this.scope);
+            // A handler that panicked is dropped and never touched again.
+            catch_unwind(AssertUnwindSafe(|| handler.poll(cx)))
+        };
+        let reply = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(reply)) => reply,
+            Err(payload) => reply::panicked(payload.as_ref()),
+        };
+        drop_quietly(this.handler.take());
+        this.responder.finish(reply);
+        Poll::Ready(())
+    }
+}
+
+/// Drops user data whose destructor may panic.
+pub(crate) fn drop_quietly<T>(data: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(data)));
+}
+
+/// The duty to answer one call.
+pub(crate) struct Responder {
+    shared: Arc<Shared>,
+    function: Arc<Registration>,
+    /// `None`: a oneway call, whose slot is given back instead.
+    id: Option<CallId>,
+    cost: u32,
+    task: Option<usize>,
+    /// It is the one call of its serial function that runs now.
+    holds_serial: bool,
+    finished: bool,
+}
+
+impl Responder {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        function: Arc<Registration>,
+        id: Option<CallId>,
+        cost: u32,
+    ) -> Self {
+        Self {
+            shared,
+            function,
+            id,
+            cost,
+            task: None,
+            holds_serial: false,
+            finished: false,
+        }
+    }
+
+    pub(crate) fn finish(&mut self, reply: Reply) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let reply = reply.locate(&self.function.name);
+        if self.id.is_none()
+            && let Reply::Failure(failure) = &reply
+        {
+            tracing::warn!(function = %self.function.name, error = %failure.message.escape_debug(), "a oneway call failed");
+        }
+        let shared = Arc::clone(&self.shared);
+        let next = shared.with(|state, after| {
+            let stop = self.task.take().and_then(|key| state.served.remove(key));
+            let reply = match (reply, stop) {
+                (Reply::Failure(failure), Some(stop)) if failure.kind == FailureKind::Cancelled => {
+                    drop(failure);
+                    stop.reply()
+                }
+                (reply, _) => reply,
+            };
+            state.answer(self.id, self.cost, reply, after);
+            self.leave_serial(&mut state.served)
+        });
+        if let Some(next) = next {
+            next.spawn();
+        }
+    }
+
+    fn leave_serial(&mut self, served: &mut Served) -> Option<Running> {
+        let queue = self.function.serial?;
+        if std::mem::replace(&mut self.holds_serial, false) {
+            served.leave_serial(queue)
+        } else {
+            None
+        }
+    }
+}
+
+impl Stop {
+    fn reply(self) -> Reply {
+        match self {
+            Self::Cancelled => Reply::failure(FailureKind::Cancelled, "the call was cancelled"),
+            Self::TimedOut => {
+                Reply::failure(FailureKind::TimedOut, "the time for the call was over")
+            }
+        }
+    }
+}
+
+impl Drop for Responder {
+    /// The handler was dropped before its end: its task was aborted, or the runtime is going down.
+    fn drop(&mut self) {
+        if !self.finished {
+            self.finish(Stop::Cancelled.reply());
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! The state under the lock.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use kaa_rpc_proto::frame::CallId;
+use kaa_rpc_proto::msgpack::ScanLimits;
+use kaa_rpc_proto::{Connection, Failure, FailureKind, Limits, Progress};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::callers::{Callers, Ended, Request, Started, earlier};
+use super::served::{Running, Served, drop_quietly};
+use crate::buffers;
+use crate::close::CloseReason;
+use crate::error::Error;
+use crate::peer::Peer;
+use crate::scope;
+use crate::serve::functions::Registry;
+use crate::serve::reply::Reply;
+use crate::transport::SocketWriter;
+
+/// One connection, shared by its handles, its calls and its driver.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Channels that a user holds; the last one to go closes the connection.
+    handles: AtomicUsize,
+    /// Set once the connection is open.
+    peer: OnceLock<Peer>,
+    status: watch::Sender<Status>,
+    setup: Setup,
+}
+
+/// What a connection is made with.
+pub(crate) struct Setup {
+    pub(crate) functions: Arc<Registry>,
+    pub(crate) limits: Limits,
+    /// The time that calls have which say nothing themselves.
+    pub(crate) timeout: Option<Duration>,
+    /// The time that an orderly close may take.
+    pub(crate) close_timeout: Duration,
+    pub(crate) runtime: Handle,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Debug)]
+pub(crate) enum Status {
+    Opening,
+    Open,
+    Closed(Arc<CloseReason>),
+}
+
+/// What the lock protects. No user code runs while it is held.
+pub(crate) struct State {
+    pub(super) phase: Phase,
+    pub(super) callers: Callers,
+    pub(super) served: Served,
+    /// The driver is running, or was woken and will: it looks at everything before it sleeps.
+    pub(super) scheduled: bool,
+    /// The driver holds bytes that the socket did not take yet; later ones must not overtake them.
+    pub(super) writing: bool,
+    pub(super) driver: Option<Waker>,
+    /// Writes without the driver, where the transport allows it.
+    pub(super) writer: Option<SocketWriter>,
+    /// When the driver looks at deadlines next.
+    pub(super) armed: Option<Instant>,
+    pub(super) closing: Option<Closing>,
+}
+
+/// An orderly close that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    pub(super) by: Instant,
+    /// This end began it.
+    pub(super) local: bool,
+}
+
+pub(super) enum Phase {
+    /// Calls are parked until it is open.
+    Opening,
+    Open(Box<Connection>),
+    Closed(Arc<CloseReason>),
+}
+
+impl Phase {
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
+        match self {
+            Self::Open(connection) => Some(connection),
+            _ => None,
+        }
+    }
+}
+
+/// What is to be done when the lock is free again.
+#[derive(Default)]
+pub(crate) struct After {
+    wakers: Vec<Waker>,
+    driver: Option<Waker>,
+    discarded: Vec<Waker>,
+    aborts: Vec<AbortHandle>,
+    dropped: Vec<Running>,
+}
+
+impl After {
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        self.wakers.extend(waker);
+    }
+
+    pub(super) fn discard(&mut self, waker: Option<Waker>) {
+        self.discarded.extend(waker);
+    }
+
+    pub(super) fn abort(&mut self, handle: AbortHandle) {
+        self.aborts.push(handle);
+    }
+
+    pub(super) fn drop_later(&mut self, running: Running) {
+        self.dropped.push(running);
+    }
+
+    /// Does it; gives how many callers were woken.
+    pub(super) fn settle(&mut self) -> usize {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+        let woken = self.wakers.len();
+        self.wakers.drain(..).for_each(Waker::wake);
+        self.discarded.clear();
+        self.aborts.drain(..).for_each(|handle| handle.abort());
+        self.dropped.drain(..).for_each(drop_quietly);
+        woken
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(setup: Setup) -> Arc<Self> {
+        let state = State {
+            phase: Phase::Opening,
+            callers: Callers::default(),
+            served: Served::default(),
+            scheduled: false,
+            writing: false,
+            driver: None,
+            writer: None,
+            armed: None,
+            closing: None,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            handles: AtomicUsize::new(0),
+            peer: OnceLock::new(),
+            status: watch::Sender::new(Status::Opening),
+            setup,
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock, so a poisoned state is a sound one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, then does what must be done outside of the lock.
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut After) -> R) -> R {
+        let mut after = After::default();
+        let result = change(&mut self.lock(), &mut after);
+        after.settle();
+        result
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.setup.runtime
+    }
+
+    pub(crate) fn functions(&self) -> &Registry {
+        &self.setup.functions
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.setup.limits
+    }
+
+    pub(crate) fn scan_limits(&self) -> ScanLimits {
+        let limits = self.limits();
+        ScanLimits {
+            max_nesting: limits.max_nesting,
+            max_items: limits.max_items,
+        }
+    }
+
+    pub(crate) fn default_timeout(&self) -> Option<Duration> {
+        self.setup.timeout
+    }
+
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        self.peer.get()
+    }
+
+    /// Starts a call; see [`crate::Call::start`].
+    pub(crate) fn start(&self, mut request: Request<'_>) -> Result<Started, Error> {
+        let scope = scope::current();
+        request.nested = scope.is_some();
+        request.depth = scope.map_or(0, |scope| scope.depth);
+        let inherited = scope.and_then(|scope| scope.deadline);
+        let now = (request.timeout.is_some() || inherited.is_some()).then(Instant::now);
+        // A deadline that is too far to be told is none.
+        let own = now
+            .zip(request.timeout)
+            .and_then(|(now, timeout)| now.checked_add(timeout));
+        request.deadline = earlier(own, inherited);
+        if let Some(now) = now
+            && request.deadline.is_some_and(|deadline| deadline <= now)
+        {
+            return Err(super::callers::timed_out(
+                request.name.as_str(),
+                request.timeout,
+            ));
+        }
+        self.check_depth(request.depth)?;
+        self.with(|state, after| {
+            if let Phase::Closed(reason) = &state.phase {
+                return Err(Error::NotConnected(Arc::clone(reason)));
+            }
+            if state.closing.is_some() {
+                let reason = if state.closing.is_some_and(|closing| closing.local) {
+                    CloseReason::Closed
+                } else {
+                    CloseReason::ClosedByPeer
+                };
+                return Err(Error::NotConnected(Arc::new(reason)));
+            }
+            let deadline = request.deadline;
+            let started = state
+                .callers
+                .start(state.phase.connection(), request, now)?;
+            state.arm(deadline, after);
+            let alone = state
+                .phase
+                .connection()
+                .is_some_and(|connection| connection.calls_in_flight() <= 1);
+            state.flush(alone, after);
+            Ok(started)
+        })
+    }
+
+    fn check_depth(&self, depth: u16) -> Result<(), Error> {
+        match self.peer().map(|peer| peer.max_depth) {
+            Some(limit) if u32::from(depth) > limit => Err(Error::TooDeep {
+                message: too_deep(depth, limit),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn poll_call(&self, slot: usize, cx: &mut Context<'_>) -> Poll<Ended> {
+        // The waker that is replaced is dropped under the lock. That is an executor's code, not a
+        // user's, and the price of the alternative is a clone for each poll.
+        self.lock().callers.poll(slot, cx)
+    }
+
+    /// The handle of a call is gone.
+    pub(crate) fn cancel_call(&self, slot: usize) {
+        self.with(|state, after| {
+            state.callers.cancel(state.phase.connection(), slot, after);
+            state.flush(false, after);
+        });
+    }
+
+    /// The handle of a call is gone, but the call is to go on.
+    pub(crate) fn detach_call(&self, slot: usize) {
+        self.with(|state, after| state.callers.detach(state.phase.connection(), slot, after));
+    }
+
+    /// The handshake went well: calls that were parked can go.
+    pub(super) fn open(&self, connection: Connection, peer: Peer, writer: Option<SocketWriter>) {
+        let _ = self.peer.set(peer);
+        self.with(|state, after| {
+            let mut connection = Box::new(connection);
+            state.callers.unpark(&mut connection, after);
+            if state.closing.is_some() {
+                connection.goodbye();
+            }
+            state.phase = Phase::Open(connection);
+            state.writer = writer;
+        });
+        self.status.send_replace(Status::Open);
+    }
+
+    /// The connection is gone, or could not be opened. Every call ends now.
+    pub(super) fn close(&self, reason: CloseReason) {
+        let reason = Arc::new(reason);
+        let shown = Arc::clone(&reason);
+        self.with(|state, after| {
+            let unsent: Vec<_> = match &mut state.phase {
+                Phase::Closed(_) => return,
+                Phase::Opening => Vec::new(),
+                Phase::Open(connection) => connection
+                    .abandon()
+                    .into_iter()
+                    .filter(|(_, progress)| *progress == Progress::NeverSent)
+                    .map(|(token, _)| token)
+                    .collect(),
+            };
+            state.phase = Phase::Closed(Arc::clone(&reason));
+            state.writer = None;
+            state.driver = None;
+            state.callers.fail_all(
+                |token| match token {
+                    Some(token) if !unsent.contains(&token) => {
+                        Error::ConnectionLost(Arc::clone(&reason))
+                    }
+                    _ => Error::NotConnected(Arc::clone(&reason)),
+                },
+                after,
+            );
+            state.served.stop_all(after);
+        });
+        self.status.send_replace(Status::Closed(shown));
+    }
+
+    /// Says goodbye: calls that run may end within `limit`, new ones are refused.
+    pub(crate) fn begin_close(&self, limit: Duration) {
+        self.with(|state, after| {
+            let now = Instant::now();
+            let by = now.checked_add(limit).unwrap_or(now);
+            let closing = state.closing.get_or_insert(Closing { by, local: true });
+            closing.by = closing.by.min(by);
+            let by = closing.by;
+            if let Some(connection) = state.phase.connection() {
+                connection.goodbye();
+            }
+            state.arm(Some(by), after);
+            state.schedule(after);
+            // A program often ends right after it lets go: the goodbye should not wait for the driver.
+            state.flush(true, after);
+        });
+    }
+
+    pub(crate) fn close_timeout(&self) -> Duration {
+        self.setup.close_timeout
+    }
+
+    pub(crate) fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    pub(crate) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_handle(&self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.begin_close(self.setup.close_timeout);
+        }
+    }
+}
+
+pub(crate) fn too_deep(depth: u16, limit: u32) -> String {
+    format!(
+        "{depth} calls stand around this one, and {limit} are allowed (max_depth): do two handlers call each other?"
+    )
+}
+
+impl State {
+    /// Lets the driver run soon, unless it will anyway.
+    pub(super) fn schedule(&mut self, after: &mut After) {
+        if !self.scheduled {
+            self.scheduled = true;
+            after.driver = self.driver.clone();
+        }
+    }
+
+    /// Makes sure that the driver looks at deadlines at `deadline`. Nearly always it is armed for an
+    /// earlier one already and is left asleep.
+    pub(super) fn arm(&mut self, deadline: Option<Instant>, after: &mut After) {
+        if let Some(deadline) = deadline
+            && self.armed.is_none_or(|armed| deadline < armed)
+        {
+            self.armed = Some(deadline);
+            self.schedule(after);
+        }
+    }
+
+    /// Sees to it that the queued frames are written. If nothing else is going on (`alone`), here and
+    /// now: that saves a wake-up of the driver. Otherwise by the driver, which gathers more.
+    pub(super) fn flush(&mut self, alone: bool, after: &mut After) {
+        if self.writing {
+            return; // The driver goes on as soon as the socket takes more.
+        }
+        let Phase::Open(connection) = &mut self.phase else {
+            return;
+        };
+        if !connection.has_output() {
+            return;
+        }
+        if self.scheduled {
+            return; // The driver writes before it sleeps.
+        }
+        if alone && let Some(writer) = &self.writer {
+            match connection.write_to(|bytes| writer.try_write(bytes)) {
+                Ok(true) => return,
+                // The rest, and an error if it lasts, is the driver's.
+                Ok(false) | Err(_) => {}
+            }
+        }
+        self.schedule(after);
+    }
+
+    /// Whether a call of a serial function may run now; if not, it is kept until it may.
+    pub(crate) fn enter_serial(&mut self, queue: u64, running: Running) -> Option<Running> {
+        self.served.enter_serial(queue, running)
+    }
+
+    /// Queues the answer to a call that was served.
+    pub(crate) fn answer(
+        &mut self,
+        id: Option<CallId>,
+        cost: u32,
+        reply: Reply,
+        after: &mut After,
+    ) {
+        if let Some(connection) = self.phase.connection() {
+            match (id, &reply) {
+                (None, _) => connection.oneway_done(cost),
+                (Some(id), Reply::Value(value)) => {
+                    if let Err(too_large) = connection.result(id, value) {
+                        answer_failure(connection, id, &result_too_large(too_large));
+                    }
+                }
+                (Some(id), Reply::Failure(failure)) => answer_failure(connection, id, failure),
+            }
+            let alone = connection.is_idle();
+            self.flush(alone, after);
+        }
+        if let Reply::Value(buffer) = reply {
+            buffers::give(buffer);
+        }
+    }
+}
+
+fn result_too_large(too_large: kaa_rpc_proto::TooLarge) -> Failure {
+    let kaa_rpc_proto::TooLarge { length, max_frame } = too_large;
+    Failure::new(
+        FailureKind::TooLarge,
+        format!(
+            "the result takes {length} bytes, and the caller accepts {max_frame} (its max_frame)"
+        ),
+    )
+}
+
+fn answer_failure(connection: &mut Connection, id: CallId, failure: &Failure) {
+    let mut bytes = buffers::take();
+    failure.encode(&mut bytes);
+    if connection.error(id, &bytes).is_err() {
+        // Limits are at least 64 KiB, so only a huge declared error does not fit.
+        bytes.clear();
+        Failure::new(
+            FailureKind::TooLarge,
+            "the function failed, and its error is larger than the caller accepts",
+        )
+        .encode(&mut bytes);
+        let _ = connection.error(id, &bytes);
+    }
+    buffers::give(bytes);
+}

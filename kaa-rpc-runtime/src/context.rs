@@ -1,0 +1,78 @@
+//! What a handler knows about its call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::channel::Channel;
+use crate::connection::Shared;
+use crate::peer::Peer;
+use crate::scope::{Scope, Scoped};
+
+/// What a handler knows about its call: the channel it came from, and its deadline.
+///
+/// Cheap to clone; a clone can go into a task.
+#[derive(Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+    scope: Scope,
+}
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, scope: Scope) -> Self {
+        Self { shared, scope }
+    }
+
+    /// The channel that the call came from: call back whoever called, or keep it to call later.
+    ///
+    /// ```ignore
+    /// ScreenClient::new(&cx.channel()).confirm("Delete it?").await?
+    /// ```
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        Channel::from_shared(Arc::clone(&self.shared))
+    }
+
+    /// Who called.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        // A call comes only on an open channel, and that has a peer.
+        self.shared.peer().cloned().unwrap_or_default()
+    }
+
+    /// When the call must be over, if it has a deadline. The handler is dropped then.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.scope.deadline
+    }
+
+    /// How many handlers' calls stand around this one; 0 if it was not made inside a handler.
+    #[must_use]
+    pub fn depth(&self) -> u16 {
+        self.scope.depth.saturating_sub(1)
+    }
+
+    /// Lets calls made inside `future` inherit deadline and depth, as calls made by the handler itself
+    /// do. For what a handler spawns:
+    ///
+    /// ```ignore
+    /// tokio::spawn(cx.scope(async move { screen.confirm("Sure?").await }));
+    /// ```
+    pub fn scope<F: Future>(&self, future: F) -> Scoped<F> {
+        Scoped {
+            future,
+            scope: self.scope,
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("peer", &self.shared.peer())
+            .field("deadline", &self.scope.deadline)
+            .field("depth", &self.depth())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+//! The handshake over a real stream: exact reads, one deadline, silence on failure.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use kaa_rpc_proto::Limits;
+use kaa_rpc_proto::handshake::{
+    HandshakeError, InstanceId, KeyId, Keyring, Keys, Opened, ServiceName, Settings, Step,
+    Transport as Announced, client, server,
+};
+
+use crate::address::AddressError;
+use crate::peer::Peer;
+use crate::secret::random;
+use crate::serve::functions::RegisterError;
+use crate::transport::{Kind, Transport, UnixConnectError};
+
+/// A stream whose other end has proved that it knows the secret.
+pub(crate) struct Opening {
+    pub(crate) opened: Opened,
+    pub(crate) transport: Transport,
+    pub(crate) peer: Peer,
+}
+
+/// What an end says of itself in the handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announcement {
+    pub(crate) service: ServiceName,
+    pub(crate) limits: Limits,
+    pub(crate) instance: InstanceId,
+}
+
+impl Announcement {
+    fn settings(&self, kind: Kind) -> Settings {
+        let announced = match kind {
+            Kind::Unix => Announced::Unix,
+            Kind::Inherited => Announced::Inherited,
+            Kind::Tcp => Announced::Tcp,
+            Kind::PlainTcp => Announced::PlainTcp,
+            Kind::Other => Announced::Other,
+        };
+        let mut settings = Settings::new(announced, self.instance);
+        settings.service = self.service;
+        settings.limits = self.limits;
+        settings
+    }
+}
+
+/// Why a channel could not be opened. The text says whose fault it is and what to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address cannot be read.
+    Address(AddressError),
+    /// This build has no transport of this kind.
+    Unsupported(String),
+    /// Nobody listens there, or it is not safe to talk to.
+    Unix(UnixConnectError),
+    /// What this end exposes does not go together.
+    Register(RegisterError),
+    /// A name or limit that was set cannot be announced.
+    Settings(String),
+    /// The two ends do not go together: most often, their secrets differ.
+    Handshake(HandshakeError),
+    /// The connection broke during the handshake.
+    Io(io::Error),
+    /// It took too long.
+    TimedOut(Duration),
+    /// The operating system gives no random numbers, without which no handshake is safe.
+    Random(io::Error),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Unsupported(what) => write!(f, "cannot connect: {what}"),
+            Self::Unix(error) => error.fmt(f),
+            Self::Register(error) => error.fmt(f),
+            Self::Settings(what) => f.write_str(what),
+            Self::Handshake(error) => error.fmt(f),
+            Self::Io(error) => write!(f, "the connection broke while it was opened: {error}"),
+            Self::TimedOut(limit) => write!(f, "the connection did not open within {limit:?}"),
+            Self::Random(error) => write!(f, "no random numbers for a handshake: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) | Self::Random(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<HandshakeError> for ConnectError {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+/// Opens a stream as its client.
+pub(crate) async fn as_client(
+    mut transport: Transport,
+    announcement: &Announcement,
+    key_id: KeyId,
+    keys: Keys,
+) -> Result<Opening, ConnectError> {
+    let settings = announcement.settings(transport.kind());
+    let nonce = random().map_err(ConnectError::Random)?;
+    let Step {
+        send,
+        next: version,
+    } = client::start(settings, key_id, keys, nonce)?;
+    write(&mut transport, &send).await?;
+
+    let mut bytes = [0; client::AwaitVersion::NEEDS];
+    read(&mut transport, &mut bytes, |got| version.closed(got)).await?;
+    let binding = transport.binding().to_vec();
+    let hello = version.receive(&bytes)?.bind(&binding);
+
+    let mut bytes = [0; client::AwaitHello::NEEDS];
+    read(&mut transport, &mut bytes, |got| hello.closed(got)).await?;
+    let Step { send, next: proof } = hello.receive(&bytes, unread(&mut transport))?;
+    write(&mut transport, &send).await?;
+
+    let mut bytes = [0; client::AwaitProof::NEEDS];
+    read(&mut transport, &mut bytes, |got| proof.closed(got)).await?;
+    let opened = proof.receive(&bytes)?;
+    Ok(Opening::new(opened, transport))
+}
+
+/// Opens a stream as its server.
+pub(crate) async fn as_server(
+    mut transport: Transport,
+    announcement: &Announcement,
+    keyring: &Keyring,
+) -> Result<Opening, ConnectError> {
+    let settings = announcement.settings(transport.kind());
+    let nonce = random().map_err(ConnectError::Random)?;
+    let preamble = server::AwaitPreamble::new(settings, nonce)?;
+
+    let mut bytes = [0; server::AwaitPreamble::NEEDS];
+    read_checked(
+        &mut transport,
+        &mut bytes,
+        server::AwaitPreamble::check_beginning,
+        |got| preamble.closed(got),
+    )
+    .await?;
+    let Step {
+        send: mut answer,
+        next: version,
+    } = match preamble.receive(&bytes, keyring) {
+        Ok(step) => step,
+        Err(refusal) => {
+            // Only an honest client of another version gets an answer.
+            let _ = transport.write_all(&refusal.send).await;
+            return Err(refusal.error.into());
+        }
+    };
+    let binding = transport.binding().to_vec();
+    let Step { send, next: hello } = version.bind(&binding);
+    // Both in one write.
+    answer.extend_from_slice(&send);
+    write(&mut transport, &answer).await?;
+
+    let mut bytes = [0; server::AwaitHello::NEEDS];
+    read(&mut transport, &mut bytes, |got| hello.closed(got)).await?;
+    let proof = hello.receive(&bytes)?;
+
+    let mut bytes = [0; server::AwaitProof::NEEDS];
+    read(&mut transport, &mut bytes, |got| proof.closed(got)).await?;
+    let Step { send, next: opened } = proof.receive(&bytes, unread(&mut transport))?;
+    write(&mut transport, &send).await?;
+    Ok(Opening::new(opened, transport))
+}
+
+impl Opening {
+    fn new(opened: Opened, transport: Transport) -> Self {
+        let peer = Peer {
+            credentials: transport.peer_credentials(),
+            instance: opened.peer().instance.0,
+            session: opened.session().to_string(),
+            service: opened.peer().service.as_str().to_owned(),
+            key_id: opened.key_id().as_str().to_owned(),
+            max_depth: opened.peer_limits().max_depth,
+        };
+        Self {
+            opened,
+            transport,
+            peer,
+        }
+    }
+}
+
+/// Reads exactly as much as is due. If the other end closes before, `closed` says what that means.
+async fn read(
+    transport: &mut Transport,
+    bytes: &mut [u8],
+    closed: impl Fn(usize) -> HandshakeError,
+) -> Result<(), ConnectError> {
+    read_checked(transport, bytes, |_| Ok(()), closed).await
+}
+
+/// As [`read`], but looks at the beginning as soon as it is there: a stranger that speaks another
+/// protocol need not send as much as ours would.
+async fn read_checked(
+    transport: &mut Transport,
+    bytes: &mut [u8],
+    check: impl Fn(&[u8]) -> Result<(), HandshakeError>,
+    closed: impl Fn(usize) -> HandshakeError,
+) -> Result<(), ConnectError> {
+    let mut got = 0;
+    while let Some(rest) = bytes.get_mut(got..).filter(|rest| !rest.is_empty()) {
+        match std::future::poll_fn(|cx| transport.poll_read(cx, rest)).await {
+            Ok(0) => return Err(closed(got).into()),
+            Ok(count) => got += count,
+            Err(error) if is_reset(&error) => return Err(closed(got).into()),
+            Err(error) => return Err(ConnectError::Io(error)),
+        }
+        check(bytes.get(..got).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// Writes; an end that has closed already says so at the next read, where it is known what it means.
+async fn write(transport: &mut Transport, bytes: &[u8]) -> Result<(), ConnectError> {
+    match transport.write_all(bytes).await {
+        Err(error) if !is_reset(&error) => Err(ConnectError::Io(error)),
+        _ => Ok(()),
+    }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}
+
+/// Whether bytes are there that came too early: 1 if so.
+fn unread(transport: &mut Transport) -> usize {
+    transport.try_read(&mut [0]).unwrap_or(0)
+}

@@ -1,0 +1,48 @@
+//! Who is at the other end.
+
+use crate::transport::PeerCredentials;
+
+/// Who is at the other end of a channel, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    pub(crate) credentials: Option<PeerCredentials>,
+    pub(crate) instance: [u8; 16],
+    pub(crate) session: String,
+    pub(crate) service: String,
+    pub(crate) key_id: String,
+    /// How many calls may stand around one that it accepts.
+    pub(crate) max_depth: u32,
+}
+
+impl Peer {
+    /// User, group and process, where the kernel tells: on Unix sockets.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&PeerCredentials> {
+        self.credentials.as_ref()
+    }
+
+    /// Names the [`crate::Server`] or the client's builder at the other end; new each time it is made.
+    /// Two channels from one client process may share it.
+    #[must_use]
+    pub fn instance(&self) -> [u8; 16] {
+        self.instance
+    }
+
+    /// The service name that the other end announced; empty if none.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The id of the secret by which the two ends know each other; empty for the default one.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The same at both ends of a connection and never again: for logs.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+}

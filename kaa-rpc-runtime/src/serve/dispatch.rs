@@ -1,0 +1,217 @@
+//! From a call's frame to its handler's first poll.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, Waker};
+use std::time::Duration;
+
+use kaa_rpc_proto::frame::{CallHead, CallId};
+use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
+use kaa_rpc_proto::{Failure, FailureKind};
+use tokio::time::Instant;
+
+use super::functions::{Registration, Table, closest};
+use super::reply::{self, Reply};
+use crate::connection::{Responder, Running, Shared, too_deep};
+use crate::context::Context;
+use crate::scope::Scope;
+use crate::text::Escaped;
+
+/// A first poll that takes longer is reported: all other calls of the channel wait for it.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// Runs the calls of one channel.
+pub(crate) struct Dispatcher {
+    shared: Arc<Shared>,
+    /// The registry's table, as of `version`.
+    table: Arc<Table>,
+    version: u64,
+    slow: Slow,
+}
+
+/// Whether first polls are timed. Reading the clock for each call is not free, so it is done only
+/// after a whole pass took too long, and only until a culprit was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slow {
+    Unsuspected,
+    Suspected,
+    Reported,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dispatched {
+    /// It is answered, or waits for an earlier call.
+    Settled,
+    /// Its handler waits for something and is now a task.
+    Spawned,
+}
+
+/// Why a call is answered before its handler exists.
+enum Refusal {
+    Reply(Reply),
+    Arguments(ArgumentError),
+}
+
+impl Dispatcher {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let version = shared.functions().version();
+        let table = shared.functions().table();
+        Self {
+            shared,
+            table,
+            version,
+            slow: Slow::Unsuspected,
+        }
+    }
+
+    /// A pass over what was read took so long.
+    pub(crate) fn took(&mut self, elapsed: Duration) {
+        if elapsed > SLOW && self.slow == Slow::Unsuspected {
+            self.slow = Slow::Suspected;
+        }
+    }
+
+    pub(crate) fn dispatch(
+        &mut self,
+        id: Option<CallId>,
+        cost: u32,
+        head: &CallHead<'_>,
+        arguments: &[u8],
+    ) -> Dispatched {
+        self.refresh();
+        let Some(function) = self.table.get(head.name).map(Arc::clone) else {
+            self.answer(id, cost, unknown(&self.table, head.name));
+            return Dispatched::Settled;
+        };
+        match self.prepare(&function, head, arguments) {
+            Err(refusal) => {
+                self.answer(id, cost, refusal.reply(head.name));
+                Dispatched::Settled
+            }
+            Ok((handler, scope)) => {
+                let responder =
+                    Responder::new(Arc::clone(&self.shared), Arc::clone(&function), id, cost);
+                let running = Running::new(handler, scope, responder);
+                self.enter(&function, running)
+            }
+        }
+    }
+
+    fn refresh(&mut self) {
+        let version = self.shared.functions().version();
+        if version != self.version {
+            self.version = version;
+            self.table = self.shared.functions().table();
+        }
+    }
+
+    /// Decodes the arguments and makes the handler's future.
+    fn prepare(
+        &self,
+        function: &Registration,
+        head: &CallHead<'_>,
+        arguments: &[u8],
+    ) -> Result<(super::functions::BoxedHandler, Scope), Refusal> {
+        let limit = self.shared.limits().max_depth;
+        if u32::from(head.depth) > limit {
+            return Err(Refusal::Reply(Reply::failure(
+                FailureKind::TooDeep,
+                too_deep(head.depth, limit),
+            )));
+        }
+        if head.remaining == Some(0) {
+            return Err(Refusal::Reply(Reply::failure(
+                FailureKind::TimedOut,
+                "the time for the call was over",
+            )));
+        }
+        // A deadline that is too far to be told is none.
+        let deadline = head
+            .remaining
+            .and_then(|left| Instant::now().checked_add(Duration::from_micros(left)));
+        let scope = Scope {
+            depth: head.depth.saturating_add(1),
+            deadline,
+        };
+        let mut reader =
+            ArgumentReader::new(arguments, &self.shared.scan_limits()).map_err(|error| {
+                Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
+            })?;
+        let cx = Context::new(Arc::clone(&self.shared), scope);
+        // Decoding runs user code too: a hand-written `Deserialize`, a conversion.
+        match catch_unwind(AssertUnwindSafe(|| function.run(cx, &mut reader))) {
+            Ok(Ok(handler)) => Ok((handler, scope)),
+            Ok(Err(error)) => Err(Refusal::Arguments(error)),
+            Err(payload) => Err(Refusal::Reply(reply::panicked(payload.as_ref()))),
+        }
+    }
+
+    fn enter(&mut self, function: &Registration, mut running: Running) -> Dispatched {
+        if let Some(queue) = function.serial {
+            match self
+                .shared
+                .with(|state, _| state.enter_serial(queue, running))
+            {
+                Some(free) => running = free,
+                None => return Dispatched::Settled,
+            }
+        }
+        let began = (self.slow == Slow::Suspected).then(std::time::Instant::now);
+        let polled = Pin::new(&mut running).poll(&mut task::Context::from_waker(Waker::noop()));
+        if began.is_some_and(|began| began.elapsed() > SLOW) {
+            self.slow = Slow::Reported;
+            tracing::warn!(
+                function = %function.name,
+                "a handler kept its channel waiting for more than a millisecond before its first await: \
+                 long computations and blocking calls belong into a task or thread of their own"
+            );
+        }
+        match polled {
+            Poll::Ready(()) => Dispatched::Settled,
+            Poll::Pending => {
+                running.spawn();
+                Dispatched::Spawned
+            }
+        }
+    }
+
+    fn answer(&self, id: Option<CallId>, cost: u32, reply: Reply) {
+        if let (None, Reply::Failure(failure)) = (id, &reply) {
+            tracing::warn!(error = %Escaped(&failure.message), "a oneway call was refused");
+        }
+        self.shared
+            .with(|state, after| state.answer(id, cost, reply, after));
+    }
+}
+
+impl Refusal {
+    fn reply(self, function: &str) -> Reply {
+        match self {
+            Self::Reply(reply) => reply,
+            Self::Arguments(error) => Reply::Failure(Box::new(Failure {
+                parameter: error.parameter().to_owned(),
+                expected: error.expected().to_owned(),
+                got: error.got().to_owned(),
+                ..Failure::new(FailureKind::BadArguments, format!("`{function}`: {error}"))
+            })),
+        }
+    }
+}
+
+fn unknown(table: &Table, name: &str) -> Reply {
+    let closest = closest(table, name);
+    let hint = match closest {
+        Some(closest) => format!("; is `{closest}` meant?"),
+        None if table.is_empty() => "; it exposes none at all".to_owned(),
+        None => String::new(),
+    };
+    Reply::Failure(Box::new(Failure {
+        name: closest.unwrap_or_default().to_owned(),
+        ..Failure::new(
+            FailureKind::UnknownFunction,
+            format!("the other end exposes no function `{name}`{hint}"),
+        )
+    }))
+}

@@ -1,0 +1,301 @@
+//! The functions that a side exposes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{self, Poll};
+
+use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
+use serde::Serialize;
+
+use super::params::Handler;
+use super::reply::{self, Reply};
+use crate::context::Context;
+use crate::outcome::{DeclaredError, Outcome};
+
+/// A handler at work: the one allocation of a call.
+pub struct BoxedHandler(Pin<Box<dyn Future<Output = Reply> + Send>>);
+
+impl BoxedHandler {
+    /// Of a handler's own future; its type ends here.
+    pub(crate) fn new<R, E>(future: impl Future<Output = Outcome<R, E>> + Send + 'static) -> Self
+    where
+        R: Serialize + Send + 'static,
+        E: DeclaredError,
+    {
+        Self(Box::pin(async move { reply::encode(future.await) }))
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Reply> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+/// Decodes arguments and gives the handler's future.
+type Run = Box<
+    dyn Fn(Context, &mut ArgumentReader<'_>) -> Result<BoxedHandler, ArgumentError> + Send + Sync,
+>;
+
+/// Something that has functions to expose: what the generator makes of an interface and an object.
+pub trait Service {
+    /// Adds its functions.
+    fn register(self, functions: &mut Functions);
+}
+
+/// Functions on their way to being exposed.
+#[derive(Debug, Default)]
+pub struct Functions {
+    prefix: String,
+    list: Vec<Registration>,
+}
+
+impl Functions {
+    /// Adds all functions of `service`, each name after `prefix`.
+    pub(crate) fn add_service(&mut self, prefix: &str, service: impl Service) {
+        let before = std::mem::replace(&mut self.prefix, prefix.to_owned());
+        service.register(self);
+        self.prefix = before;
+    }
+
+    /// Adds a function of an object. `run` decodes the arguments, in the order of their declaration,
+    /// and gives the future that does the work.
+    pub fn add<T, F, Fut, R, E>(&mut self, name: &str, object: &Arc<T>, run: F) -> &mut Registration
+    where
+        T: Send + Sync + 'static,
+        F: Fn(Arc<T>, Context, &mut ArgumentReader<'_>) -> Result<Fut, ArgumentError>
+            + Send
+            + Sync
+            + 'static,
+        Fut: Future<Output = Outcome<R, E>> + Send + 'static,
+        R: Serialize + Send + 'static,
+        E: DeclaredError,
+    {
+        let object = Arc::clone(object);
+        // The type is erased here, at the innermost place: erasing it later took half as long again
+        // to compile for 500 functions.
+        self.insert(
+            name,
+            Box::new(move |cx, arguments| {
+                let future = run(Arc::clone(&object), cx, arguments)?;
+                Ok(BoxedHandler::new(future))
+            }),
+        )
+    }
+
+    /// Adds a closure.
+    pub(crate) fn add_fn(&mut self, name: &str, handler: impl Handler) {
+        self.insert(
+            name,
+            Box::new(move |cx, arguments| handler.run(cx, arguments)),
+        );
+    }
+
+    fn insert(&mut self, name: &str, run: Run) -> &mut Registration {
+        let registration = Registration {
+            name: format!("{}{name}", self.prefix),
+            run,
+            serial: None,
+            uncancelled: false,
+        };
+        self.list.push(registration);
+        let last = self.list.len() - 1;
+        &mut self.list[last]
+    }
+}
+
+/// A function that is exposed, and how it is to be run.
+pub struct Registration {
+    pub(crate) name: String,
+    run: Run,
+    /// Names the queue of a serial function; unique in the process.
+    pub(crate) serial: Option<u64>,
+    pub(crate) uncancelled: bool,
+}
+
+impl Registration {
+    /// Starts only when the channel's previous call of it has ended.
+    pub fn serial(&mut self) -> &mut Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        self.serial = Some(NEXT.fetch_add(1, Ordering::Relaxed));
+        self
+    }
+
+    /// Runs to its end, whatever its caller does.
+    pub fn uncancelled(&mut self) -> &mut Self {
+        self.uncancelled = true;
+        self
+    }
+
+    pub(crate) fn run(
+        &self,
+        cx: Context,
+        arguments: &mut ArgumentReader<'_>,
+    ) -> Result<BoxedHandler, ArgumentError> {
+        let future = (self.run)(cx, arguments)?;
+        arguments.finish()?;
+        Ok(future)
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("name", &self.name)
+            .field("serial", &self.serial.is_some())
+            .field("uncancelled", &self.uncancelled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two functions of one name were to be exposed, or one whose name cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterError {
+    /// The wire name.
+    pub name: String,
+    what: &'static str,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the function `{}` cannot be exposed: {}",
+            self.name, self.what
+        )
+    }
+}
+
+impl std::error::Error for RegisterError {}
+
+/// Functions by name.
+pub(crate) type Table = HashMap<String, Arc<Registration>>;
+
+/// What a side exposes. Readers keep the table that they got; a change makes a new one.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    table: RwLock<Arc<Table>>,
+    /// Changes with the table, so that drivers need not lock to see that nothing did.
+    version: AtomicU64,
+}
+
+impl Registry {
+    pub(crate) fn new(functions: Functions) -> Result<Self, RegisterError> {
+        let registry = Self::default();
+        registry.register(functions)?;
+        Ok(registry)
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds all of `functions` or, on an error, none.
+    pub(crate) fn register(&self, functions: Functions) -> Result<(), RegisterError> {
+        self.change(|table| {
+            for registration in functions.list {
+                let name = registration.name.clone();
+                let fail = |what| {
+                    Err(RegisterError {
+                        name: name.clone(),
+                        what,
+                    })
+                };
+                if name.is_empty() || name.len() > kaa_rpc_proto::frame::MAX_NAME {
+                    return fail("a name is 1 to 255 bytes long");
+                }
+                if name.starts_with("kaa.") {
+                    return fail("names that begin with `kaa.` are reserved");
+                }
+                if table.contains_key(&name) {
+                    return fail("a function of this name is exposed already");
+                }
+                table.insert(name, Arc::new(registration));
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes functions away; gives how many there were. Calls that run go on.
+    pub(crate) fn unregister(&self, matches: impl Fn(&str) -> bool) -> usize {
+        let mut removed = 0;
+        let _ = self.change(|table| {
+            let before = table.len();
+            table.retain(|name, _| !matches(name));
+            removed = before - table.len();
+            Ok(())
+        });
+        removed
+    }
+
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Table) -> Result<(), RegisterError>,
+    ) -> Result<(), RegisterError> {
+        let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = Table::clone(&current);
+        change(&mut table)?;
+        *current = Arc::new(table);
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// The exposed name that is closest to `name`, if one is close.
+pub(crate) fn closest<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
+    let limit = name.chars().count() / 3 + 1;
+    table
+        .keys()
+        .map(|candidate| (distance(candidate, name, limit), candidate.as_str()))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// The Levenshtein distance, or more than `limit` where the lengths alone say so.
+/// Names are at most 255 bytes, so the table is small.
+fn distance(a: &str, b: &str, limit: usize) -> usize {
+    if a.len().abs_diff(b.len()) > limit * 4 {
+        return limit + 1;
+    }
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        for (right, place) in b.chars().zip(row.iter_mut().skip(1)) {
+            let substituted = diagonal + usize::from(left != right);
+            diagonal = *place;
+            before = substituted.min(before + 1).min(diagonal + 1);
+            *place = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_edits() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("play", "play", 0),
+            ("play", "plya", 2),
+            ("play", "pla", 1),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a, b, 9), expected, "{a} {b}");
+            assert_eq!(distance(b, a, 9), expected, "{b} {a}");
+        }
+    }
+}
