@@ -73,7 +73,8 @@ fn they_are_a_list_and_a_map() {
     assert_eq!(bytes((kwargs! { a: 1 },)), bytes(kwargs! { a: 1 }));
     assert_eq!(bytes((1, 2, 3, 4, 5, 6, 7, 8)).len(), 10);
     assert_eq!(bytes((1, 2, 3, 4, 5, 6, 7, kwargs! { a: 1 })).len(), 12);
-    assert_eq!(bytes(&(6, "x")), bytes((6, "x")));
+    let borrowed: &dyn Arguments = &(6, "x");
+    assert_eq!(bytes(borrowed), bytes((6, "x")));
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod decode;
-mod document;
 mod encode;
 mod hostile;
 mod properties;
