@@ -54,7 +54,7 @@ type Outcome<State> = (Vec<u8>, Result<Next<State>, HandshakeError>);
 
 pub(crate) enum Next<State> {
     State(State),
-    Opened(Opened),
+    Opened(Box<Opened>),
 }
 
 pub(crate) trait Drive: Sized {
@@ -110,7 +110,7 @@ impl<State: Drive> End<State> {
             self.outbox.extend_from_slice(&send);
             match next {
                 Ok(Next::State(state)) => self.state = Some(state),
-                Ok(Next::Opened(opened)) => self.result = Some(Ok(opened)),
+                Ok(Next::Opened(opened)) => self.result = Some(Ok(*opened)),
                 Err(error) => self.result = Some(Err(error)),
             }
         }
@@ -170,7 +170,9 @@ impl Drive for ClientState {
             },
             Self::Proof(state) => (
                 Vec::new(),
-                state.receive(exactly(message)).map(Next::Opened),
+                state
+                    .receive(exactly(message))
+                    .map(|opened| Next::Opened(Box::new(opened))),
             ),
         }
     }
@@ -210,7 +212,7 @@ impl Drive for ServerState {
                 (Vec::new(), next.map(|next| Next::State(Self::Proof(next))))
             }
             Self::Proof(state) => match state.receive(exactly(message), unread) {
-                Ok(step) => (step.send, Ok(Next::Opened(step.next))),
+                Ok(step) => (step.send, Ok(Next::Opened(Box::new(step.next)))),
                 Err(error) => (Vec::new(), Err(error)),
             },
         }
