@@ -22,7 +22,7 @@ use crate::secret::{Secret, random};
 use crate::serve::functions::{Functions, RegisterError};
 use crate::side::{Side, SoundSide, side_methods};
 use crate::transport::{
-    PeerCredentials, Transport, UnixBindError, UnixListener, UnixOptions, UnixSocket,
+    PeerCredentials, SocketFile, Transport, UnixBindError, UnixListener, UnixOptions, UnixSocket,
 };
 
 /// So many connections may be without their proof at once; more wait in the listener's backlog.
@@ -51,6 +51,8 @@ struct Inner {
     on_connect: Option<Hook<Channel>>,
     on_rejected: Option<Hook<Rejected>>,
     closing: watch::Sender<bool>,
+    /// Gone when a close begins: the address is free at once, not when the accepting task notices.
+    file: Mutex<Option<SocketFile>>,
     keyring: Keyring,
 }
 
@@ -234,6 +236,12 @@ impl Inner {
     }
 
     fn begin_close(&self) {
+        drop(
+            self.file
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         self.closing.send_replace(true);
     }
 
@@ -395,8 +403,9 @@ impl<P: From<Channel>> ServerBuilder<P> {
         };
         let side = self.side.check().map_err(BindError::Side)?;
         let keyring = keyring(&self.secrets)?;
-        let listener = UnixListener::bind(unix, &self.unix).map_err(BindError::Unix)?;
+        let mut listener = UnixListener::bind(unix, &self.unix).map_err(BindError::Unix)?;
         let path = listener.path();
+        let file = Mutex::new(listener.take_file());
         let inner = Arc::new(Inner {
             side,
             channels: Mutex::default(),
@@ -405,6 +414,7 @@ impl<P: From<Channel>> ServerBuilder<P> {
             on_connect: self.on_connect,
             on_rejected: self.on_rejected,
             closing: watch::Sender::new(false),
+            file,
             keyring,
         });
         tokio::spawn(Arc::clone(&inner).accept(listener));

@@ -19,7 +19,7 @@ use super::peer::our_uid;
 const BACKLOG: i32 = 1024;
 
 /// A socket's entry in the file system: removed when this is dropped, if it still is the same one.
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     place: Place,
     id: FileId,
     folder: Folder,

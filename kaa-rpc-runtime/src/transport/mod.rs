@@ -28,6 +28,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
+pub(crate) use bind::SocketFile;
 pub(crate) use connect::connect;
 pub use error::{UnixBindError, UnixConnectError};
 pub(crate) use folder::permissions;
@@ -163,20 +164,6 @@ impl Transport {
             Transport::Unix(socket, _) => Poll::Ready(socket.shutdown_write()),
             Transport::Stream(stream) => stream.poll_shutdown(cx),
         }
-    }
-
-    /// Reads exactly `buffer.len()` bytes and not one more.
-    ///
-    /// [`io::ErrorKind::UnexpectedEof`] if the peer ends before.
-    pub(crate) async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        let mut done = 0;
-        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match poll_fn(|cx| self.poll_read(cx, rest)).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => done += count,
-            }
-        }
-        Ok(())
     }
 
     /// Writes all of `bytes` and flushes.

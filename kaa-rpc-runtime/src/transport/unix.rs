@@ -83,10 +83,12 @@ impl UnixOptions {
     }
 }
 
-/// A listening Unix socket. Dropping it removes the socket from the file system.
+/// A listening Unix socket. Dropping it removes the socket from the file system, unless
+/// [`UnixListener::take_file`] left that to somebody else.
 pub(crate) struct UnixListener {
     fd: AsyncFd<OwnedFd>,
-    file: SocketFile,
+    path: PathBuf,
+    file: Option<SocketFile>,
     allowed: AllowedUsers,
     pause: Pause,
     refused: Refused,
@@ -120,7 +122,8 @@ impl UnixListener {
             .map_err(|source| UnixBindError::io(file.path(), "cannot watch the socket", source))?;
         Ok(UnixListener {
             fd,
-            file,
+            path: file.path(),
+            file: Some(file),
             allowed: options.allowed.clone(),
             pause: Pause::default(),
             refused: Refused::default(),
@@ -129,7 +132,13 @@ impl UnixListener {
 
     /// Where it listens.
     pub(crate) fn path(&self) -> PathBuf {
-        self.file.path()
+        self.path.clone()
+    }
+
+    /// Leaves the entry in the file system to the caller: when that is dropped, the address is free for
+    /// the next server, even if the task that accepts has not ended yet. Only the first call gets it.
+    pub(crate) fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
     }
 
     /// Waits for the next connection of an allowed user.

@@ -63,6 +63,20 @@ async fn closing_removes_the_socket_and_its_lock() {
 }
 
 #[tokio::test]
+async fn the_address_is_free_before_accepting_has_ended() {
+    let folder = private_folder();
+    let place = at(folder.path().join("s"));
+    let mut old = bind(&place).unwrap();
+    let file = old.take_file();
+    assert!(bind(&place).err().unwrap().is_in_use());
+    drop(file);
+    let mut new = bind(&place).unwrap();
+    drop(old);
+    assert!(exists(&place.path()));
+    serves(&mut new, &place).await;
+}
+
+#[tokio::test]
 async fn closing_leaves_what_somebody_else_put_there() {
     let folder = private_folder();
     let path = folder.path().join("s");

@@ -83,6 +83,20 @@ async fn serves(listener: &mut UnixListener, place: &Place) {
     assert_eq!(&bytes, b"hello");
 }
 
+impl Transport {
+    /// Reads exactly `buffer.len()` bytes, as the handshake does.
+    async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match poll_fn(|cx| self.poll_read(cx, &mut buffer[done..])).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => done += count,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Ends a test that hangs. Nothing is timed by this.
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future)
