@@ -118,7 +118,8 @@ pub(crate) async fn as_client(
     write(&mut transport, &send).await?;
 
     let mut bytes = [0; client::AwaitVersion::NEEDS];
-    read(&mut transport, &mut bytes, |got| version.closed(got)).await?;
+    let check = client::AwaitVersion::check_beginning;
+    read_checked(&mut transport, &mut bytes, check, |got| version.closed(got)).await?;
     let binding = transport.binding().to_vec();
     let hello = version.receive(&bytes)?.bind(&binding);
 
