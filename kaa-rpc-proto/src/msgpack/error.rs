@@ -38,9 +38,12 @@ enum Problem {
         expected: Cow<'static, str>,
         got: Cow<'static, str>,
     },
-    /// Words of the type's own implementation of `Deserialize`.
+    /// Words of the type's own implementation of `Deserialize`, after [`NOT_VALID`].
     Custom(String),
 }
+
+/// Before the words of a type, where they stand for what came.
+const NOT_VALID: &str = "one that is not: ";
 
 impl DecodeError {
     #[cold]
@@ -101,12 +104,12 @@ impl DecodeError {
     }
 
     /// The kind of thing that came: `a string`. For an error that the type's own `Deserialize` has
-    /// raised, its message.
+    /// raised, what that says.
     #[must_use]
     pub fn got(&self) -> &str {
         match &self.0.problem {
             Problem::Mismatch { got, .. } => got,
-            Problem::Custom(message) => message,
+            Problem::Custom(text) => text,
         }
     }
 }
@@ -118,7 +121,7 @@ impl fmt::Display for DecodeError {
         }
         match &self.0.problem {
             Problem::Mismatch { expected, got } => write!(f, "expected {expected}, got {got}"),
-            Problem::Custom(message) => f.write_str(message),
+            Problem::Custom(text) => f.write_str(text.strip_prefix(NOT_VALID).unwrap_or(text)),
         }
     }
 }
@@ -141,10 +144,8 @@ impl From<ScanError> for DecodeError {
 impl serde::de::Error for DecodeError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(Problem::Custom(printable(
-            message.to_string().as_bytes(),
-            MAX_TEXT,
-        )))
+        let message = printable(message.to_string().as_bytes(), MAX_TEXT);
+        Self::new(Problem::Custom(format!("{NOT_VALID}{message}")))
     }
 
     #[cold]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::MAX_NESTING;
 use super::token::{self, Token};
+use crate::Limits;
 
 /// What a scan accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,15 @@ impl Default for ScanLimits {
         Self {
             max_nesting: MAX_NESTING,
             max_items: 1 << 16,
+        }
+    }
+}
+
+impl From<&Limits> for ScanLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            max_nesting: limits.max_nesting,
+            max_items: limits.max_items,
         }
     }
 }
@@ -54,7 +64,8 @@ pub fn skip(bytes: &[u8], limits: &ScanLimits) -> Result<usize, ScanError> {
 /// Checks that `bytes` are exactly the arguments of a call: a list of the positional ones, then a
 /// map from names to the named ones.
 ///
-/// `max_items` holds for all of them together, names counted too; `max_nesting` for each by itself.
+/// `max_items` holds for all of them together, with the list, the map and the names; `max_nesting`
+/// for each by itself.
 ///
 /// # Errors
 ///
@@ -81,6 +92,8 @@ pub(super) fn split_arguments<'a>(
 ) -> Result<SplitArguments<'a>, ScanError> {
     let mut scanner = Scanner::new(limits);
     let mut rest = bytes;
+    // The list and the map.
+    scanner.items_left = limits.max_items.checked_sub(2).ok_or(scanner.too_many())?;
 
     let Token::List(positional_count) = token::next(&mut rest)? else {
         return Err(ScanError::NotArguments("a list of positional arguments"));

@@ -456,6 +456,24 @@ fn an_error_never_shows_the_value() {
 }
 
 #[test]
+fn a_type_may_refuse_in_its_own_words() {
+    #[derive(Debug)]
+    struct Even;
+    impl<'de> Deserialize<'de> for Even {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            match u8::deserialize(deserializer)? % 2 {
+                0 => Ok(Self),
+                _ => Err(serde::de::Error::custom("must be even")),
+            }
+        }
+    }
+    let error = decoded::<Vec<Even>>("92 02 03").unwrap_err();
+    assert_eq!(error.to_string(), "[1]: must be even");
+    assert_eq!(error.expected(), "a valid value");
+    assert_eq!(error.got(), "one that is not: must be even");
+}
+
+#[test]
 fn a_key_in_an_error_is_cut_and_escaped() {
     let entry = BTreeMap::from([(format!("\x1b[31m{}", "k".repeat(500)), "x")]);
     let error = from_slice::<BTreeMap<String, u8>>(&to_vec(&entry).unwrap()).unwrap_err();

@@ -144,16 +144,16 @@ fn hostile_24_many_small_items() {
     );
     let arguments = hex("92 c0 91 c0 81 a161 c0");
     let just = ScanLimits {
-        max_items: 5,
+        max_items: 7,
         ..limits()
     };
     assert_eq!(scan_arguments(&arguments, &just), Ok(()));
-    let error = Err(ScanError::TooManyItems { limit: 4 });
+    let error = Err(ScanError::TooManyItems { limit: 6 });
     assert_eq!(
         scan_arguments(
             &arguments,
             &ScanLimits {
-                max_items: 4,
+                max_items: 6,
                 ..limits()
             }
         ),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod decode;
+mod document;
 mod encode;
 mod hostile;
 mod properties;
