@@ -1,8 +1,8 @@
 //! How generated structs, and the fields of generated variants, are read and written.
 //!
 //! A record travels as a map by field name, never as an array and never by index. Generated code says
-//! only which fields there are; the loop over the map, the search for names, duplicates and the words
-//! of errors are here, so that a schema of hundreds of types stays quick to compile.
+//! only which fields there are; the loop over the map, the search for names and what is refused
+//! are here, so that a schema of hundreds of types stays quick to compile.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -39,7 +39,7 @@ impl<'de, T: Record<'de>> de::Visitor<'de> for RecordVisitor<T> {
 
     // No `visit_seq`: what is not a map is refused by serde's own words for `expecting`.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::read(Fields::new(map, T::NAME))
+        T::read(Fields::new(map))
     }
 }
 
@@ -47,8 +47,6 @@ impl<'de, T: Record<'de>> de::Visitor<'de> for RecordVisitor<T> {
 #[derive(Debug)]
 pub struct Fields<A> {
     map: A,
-    /// Whose fields these are, for errors.
-    owner: &'static str,
     /// The name of the field whose value comes next.
     current: &'static str,
     /// Index of the field that comes next if the other end writes them in our order.
@@ -56,10 +54,9 @@ pub struct Fields<A> {
 }
 
 impl<'de, A: MapAccess<'de>> Fields<A> {
-    pub(super) const fn new(map: A, owner: &'static str) -> Self {
+    pub(super) const fn new(map: A) -> Self {
         Self {
             map,
-            owner,
             current: "",
             expected: 0,
         }
@@ -68,11 +65,11 @@ impl<'de, A: MapAccess<'de>> Fields<A> {
     /// The index in `names` of the next field; `names.len()` for one that is not among them, whose
     /// value must be [skipped](Self::skip); `None` after the last.
     pub fn next(&mut self, names: &'static [&'static str]) -> Result<Option<usize>, A::Error> {
-        let Some(index) = self.map.next_key_seed(Key {
+        let key = Key {
             names,
             expected: self.expected,
-        })?
-        else {
+        };
+        let Some(index) = self.map.next_key_seed(key)? else {
             return Ok(None);
         };
         if let Some(name) = names.get(index) {
@@ -85,15 +82,10 @@ impl<'de, A: MapAccess<'de>> Fields<A> {
     /// Reads the value of the field that [`next`](Self::next) named into `slot`, which must be empty.
     pub fn read<T: Deserialize<'de>>(&mut self, slot: &mut Option<T>) -> Result<(), A::Error> {
         if slot.is_some() {
-            return Err(self.duplicate());
+            return Err(A::Error::duplicate_field(self.current));
         }
-        match self.map.next_value() {
-            Ok(value) => {
-                *slot = Some(value);
-                Ok(())
-            }
-            Err(error) => Err(self.bad_value(&error)),
-        }
+        *slot = Some(self.map.next_value()?);
+        Ok(())
     }
 
     /// Passes over the value of a field that this schema does not know.
@@ -101,8 +93,8 @@ impl<'de, A: MapAccess<'de>> Fields<A> {
         self.map.next_value::<IgnoredAny>().map(drop)
     }
 
-    /// Passes over all fields: a variant that has none here may have got some elsewhere.
-    pub(super) fn skip_all(&mut self) -> Result<(), A::Error> {
+    /// Passes over all fields: what has none in this schema may have got some in another.
+    pub fn skip_all(&mut self) -> Result<(), A::Error> {
         while self.next(&[])?.is_some() {
             self.skip()?;
         }
@@ -110,29 +102,8 @@ impl<'de, A: MapAccess<'de>> Fields<A> {
     }
 
     /// What was read of the field `name`, which may not be absent.
-    pub fn required<T>(&self, name: &str, slot: Option<T>) -> Result<T, A::Error> {
-        slot.ok_or_else(|| self.missing(name))
-    }
-
-    #[cold]
-    fn missing(&self, name: &str) -> A::Error {
-        A::Error::custom(format_args!("missing field `{name}` of {}", self.owner))
-    }
-
-    #[cold]
-    fn duplicate(&self) -> A::Error {
-        A::Error::custom(format_args!(
-            "field `{}` of {} is there twice",
-            self.current, self.owner
-        ))
-    }
-
-    #[cold]
-    fn bad_value(&self, error: &A::Error) -> A::Error {
-        A::Error::custom(format_args!(
-            "field `{}` of {}: {error}",
-            self.current, self.owner
-        ))
+    pub fn required<T>(&self, name: &'static str, slot: Option<T>) -> Result<T, A::Error> {
+        slot.ok_or_else(|| A::Error::missing_field(name))
     }
 }
 

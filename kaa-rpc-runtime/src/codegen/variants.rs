@@ -7,7 +7,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected,
+};
 use serde::ser::{Serialize, SerializeStructVariant, Serializer};
 
 use super::record::Fields;
@@ -54,38 +56,22 @@ pub fn read_plain<'de, T: Variants<'de>, A: MapAccess<'de>>(
 
 #[cold]
 fn fields_wanted<'de, T: Variants<'de>, E: de::Error>(variant: usize) -> E {
-    let name = T::VARIANTS.get(variant).copied().unwrap_or_default();
-    E::custom(format_args!(
-        "variant `{name}` of {} came without its fields",
-        T::NAME
-    ))
+    let expected = WithFields(T::VARIANTS.get(variant).copied().unwrap_or_default());
+    E::invalid_type(Unexpected::UnitVariant, &expected)
+}
+
+/// A variant that cannot be a mere name.
+struct WithFields(&'static str);
+
+impl de::Expected for WithFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "variant `{}` with its fields", self.0)
+    }
 }
 
 #[cold]
 fn refuse<'de, T: Variants<'de>, E: de::Error>(unknown: &Unknown) -> E {
-    let name = unknown.name();
-    E::custom(format_args!(
-        "unknown variant `{name}` of {}, expected {}",
-        T::NAME,
-        OneOf(T::VARIANTS)
-    ))
-}
-
-/// Reads well for any number: "`left` or `right`", "`a`, `b` or `c`".
-struct OneOf(&'static [&'static str]);
-
-impl fmt::Display for OneOf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, name) in self.0.iter().enumerate() {
-            match index {
-                0 => {}
-                _ if index + 1 == self.0.len() => f.write_str(" or ")?,
-                _ => f.write_str(", ")?,
-            }
-            write!(f, "`{name}`")?;
-        }
-        Ok(())
-    }
+    E::unknown_variant(unknown.name(), T::VARIANTS)
 }
 
 struct EnumVisitor<T>(PhantomData<T>);
@@ -112,10 +98,7 @@ impl<'de, T: Variants<'de>> de::Visitor<'de> for EnumVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let Some(name) = map.next_key_seed(Name { names: T::VARIANTS })? else {
-            return Err(A::Error::custom(format_args!(
-                "an empty map is no variant of {}",
-                T::NAME
-            )));
+            return Err(A::Error::invalid_length(0, &ONE_ENTRY));
         };
         let value = match name {
             Found::Known(variant) => map.next_value_seed(Payload::<T> {
@@ -130,13 +113,12 @@ impl<'de, T: Variants<'de>> de::Visitor<'de> for EnumVisitor<T> {
         };
         match map.next_key::<IgnoredAny>()? {
             None => Ok(value),
-            Some(_) => Err(A::Error::custom(format_args!(
-                "a variant of {} is a map of one entry, this one has more",
-                T::NAME
-            ))),
+            Some(_) => Err(A::Error::invalid_length(2, &ONE_ENTRY)),
         }
     }
 }
+
+const ONE_ENTRY: &str = "a map of one entry, from a variant's name to its fields";
 
 enum Found {
     Known(usize),
@@ -177,20 +159,12 @@ struct Payload<T> {
     marker: PhantomData<T>,
 }
 
-impl<T> Payload<T> {
-    fn name<'de>(&self) -> &'static str
-    where
-        T: Variants<'de>,
-    {
-        T::VARIANTS.get(self.variant).copied().unwrap_or_default()
-    }
-}
-
 impl<'de, T: Variants<'de>> DeserializeSeed<'de> for Payload<T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        deserializer.deserialize_map(self)
+        // As a struct: formats leave it to us to see fields that come twice.
+        deserializer.deserialize_struct(T::NAME, &[], self)
     }
 }
 
@@ -198,16 +172,11 @@ impl<'de, T: Variants<'de>> de::Visitor<'de> for Payload<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a map of the fields of variant `{}` of {}",
-            self.name(),
-            T::NAME
-        )
+        write!(f, "a map of the fields of a variant of {}", T::NAME)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::read(self.variant, Fields::new(map, self.name()))
+        T::read(self.variant, Fields::new(map))
     }
 }
 

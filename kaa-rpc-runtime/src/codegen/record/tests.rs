@@ -1,3 +1,4 @@
+use kaa_rpc_proto::msgpack::{from_slice, to_vec};
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -112,20 +113,35 @@ fn keys_may_be_owned() {
 
 #[test]
 fn mistakes_are_told_by_name() {
-    refused(r#"{"artist": "a"}"#, "missing field `id` of Track");
-    refused(r#"{"id": null}"#, "field `id` of Track: ");
-    refused(
-        r#"{"id": 1, "id": 1}"#,
-        "field `id` of Track is there twice",
-    );
+    refused(r#"{"artist": "a"}"#, "missing field `id`");
+    refused(r#"{"id": null}"#, "invalid type: null, expected u64");
+    refused(r#"{"id": 1, "id": 1}"#, "duplicate field `id`");
     refused(
         r#"{"id": 1, "artist": null, "artist": "a"}"#,
-        "field `artist` of Track is there twice",
+        "duplicate field `artist`",
     );
     refused(
         r#"{"id": 1, "rating": 256}"#,
-        "field `rating` of Track: invalid value: integer `256`, expected u8",
+        "invalid value: integer `256`, expected u8",
     );
+}
+
+#[test]
+fn the_codec_says_where() {
+    let told = |message: &[u8]| from_slice::<Track>(message).unwrap_err().to_string();
+    assert_eq!(told(b"\x81\xa2id\xa1x"), "id: expected u64, got a string");
+    assert_eq!(told(b"\x80"), "expected field `id`, got a map without it");
+    assert_eq!(
+        told(b"\x82\xa2id\x01\xa2id\x01"),
+        "expected field `id` once, got it twice"
+    );
+    assert_eq!(told(b"\x91\x01"), "expected Track, got a list");
+    let track = Track {
+        id: 1,
+        artist: None,
+        rating: 3,
+    };
+    assert_eq!(from_slice::<Track>(&to_vec(&track).unwrap()), Ok(track));
 }
 
 #[test]

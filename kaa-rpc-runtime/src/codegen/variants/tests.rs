@@ -1,3 +1,4 @@
+use kaa_rpc_proto::msgpack::{from_slice, to_vec};
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -104,12 +105,12 @@ impl<'de> Deserialize<'de> for Side {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, String> {
+fn read<T: de::DeserializeOwned>(json: &str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
 }
 
 #[track_caller]
-fn refused<T: serde::de::DeserializeOwned + fmt::Debug>(json: &str, expected: &str) {
+fn refused<T: de::DeserializeOwned + fmt::Debug>(json: &str, expected: &str) {
     let error = read::<T>(json).unwrap_err();
     assert!(error.contains(expected), "{error}");
 }
@@ -156,31 +157,64 @@ fn variants_without_required_fields_come_in_both_forms() {
 fn mistakes_are_told_by_name() {
     refused::<Source>(
         r#""file""#,
-        "variant `file` of Source came without its fields",
+        "invalid type: unit variant, expected variant `file` with its fields",
     );
-    refused::<Source>(r#"{"file": {}}"#, "missing field `path` of file");
+    refused::<Source>(r#"{"file": {}}"#, "missing field `path`");
     refused::<Source>(
         r#"{"file": null}"#,
-        "expected a map of the fields of variant `file` of Source",
+        "expected a map of the fields of a variant of Source",
     );
     refused::<Source>(
         r#"{"file": ["/a"]}"#,
-        "expected a map of the fields of variant `file` of Source",
+        "expected a map of the fields of a variant of Source",
     );
-    refused::<Source>("{}", "an empty map is no variant of Source");
+    refused::<Source>("{}", "invalid length 0, expected a map of one entry");
     refused::<Source>(
         r#"{"url": {}, "silence": {}}"#,
-        "a map of one entry, this one has more",
+        "invalid length 2, expected a map of one entry",
     );
     refused::<Source>("2", "expected a variant of Source");
     refused::<Side>(
         r#""middle""#,
-        "unknown variant `middle` of Side, expected `left` or `right`",
+        "unknown variant `middle`, expected `left` or `right`",
     );
     refused::<Side>(
         r#"{"middle": {"x": 1}}"#,
-        "unknown variant `middle` of Side, expected `left` or `right`",
+        "unknown variant `middle`, expected `left` or `right`",
     );
+}
+
+#[test]
+fn the_codec_says_where() {
+    let told = |message: &[u8]| from_slice::<Source>(message).unwrap_err().to_string();
+    assert_eq!(
+        told(b"\x81\xa4file\x81\xa4path\x01"),
+        "file.path: expected string, got an integer"
+    );
+    assert_eq!(
+        told(b"\xa4file"),
+        "expected variant `file` with its fields, got a variant"
+    );
+    let told = |message: &[u8]| from_slice::<Side>(message).unwrap_err().to_string();
+    assert_eq!(
+        told(b"\xa6middle"),
+        "expected one of `left`, `right`, got another variant"
+    );
+}
+
+#[test]
+fn the_codec_passes_variants_on() {
+    for message in [
+        &b"\xa5radio"[..],
+        b"\x81\xa5radio\x81\xa9frequency\xca\x42\xcb\x33\x33",
+    ] {
+        let source: Source = from_slice(message).unwrap();
+        assert!(matches!(source, Source::Unknown(_)));
+        assert_eq!(to_vec(&source).unwrap(), message);
+    }
+    for source in [Source::Silence, Source::Url { bitrate: Some(9) }] {
+        assert_eq!(from_slice(&to_vec(&source).unwrap()), Ok(source));
+    }
 }
 
 #[test]
