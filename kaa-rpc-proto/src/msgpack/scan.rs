@@ -178,6 +178,9 @@ impl Scanner {
     /// [`Self::value`] for one that its container has counted.
     #[inline]
     fn counted_value(&mut self, input: &mut &[u8], owed: u32) -> Result<(), ScanError> {
+        if token::skip_fixed(input) {
+            return Ok(());
+        }
         match token::next(input)? {
             Token::List(items) => self.contents(input, items.into(), owed),
             Token::Map(entries) => self.contents(input, u64::from(entries) * 2, owed),
@@ -205,6 +208,9 @@ impl Scanner {
             }
             left -= 1;
             owed -= 1;
+            if token::skip_fixed(input) {
+                continue;
+            }
             let values = match token::next(input)? {
                 Token::List(items) => u64::from(items),
                 Token::Map(entries) => u64::from(entries) * 2,

@@ -101,6 +101,52 @@ pub(super) fn next<'a>(input: &mut &'a [u8]) -> Result<Token<'a>, ScanError> {
     })
 }
 
+/// For each first byte of a scalar of fixed size: how many bytes follow it. Else [`OTHER`].
+#[allow(
+    clippy::indexing_slicing,
+    reason = "it is done by the compiler, which would notice"
+)]
+const FIXED: [u8; 256] = {
+    let mut sizes = [OTHER; 256];
+    let mut first: u8 = 0;
+    loop {
+        sizes[first as usize] = match Marker::from_u8(first) {
+            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::False | Marker::True => {
+                0
+            }
+            Marker::U8 | Marker::I8 => 1,
+            Marker::U16 | Marker::I16 => 2,
+            Marker::U32 | Marker::I32 | Marker::F32 => 4,
+            Marker::U64 | Marker::I64 | Marker::F64 => 8,
+            Marker::FixStr(length) => length,
+            _ => OTHER,
+        };
+        if first == u8::MAX {
+            break sizes;
+        }
+        first += 1;
+    }
+};
+
+const OTHER: u8 = u8::MAX;
+
+/// Takes a scalar from the front of `input` if it is there, whole and of fixed size: most are, and
+/// this is faster than [`next`].
+#[inline]
+pub(super) fn skip_fixed(input: &mut &[u8]) -> bool {
+    let Some((&first, rest)) = input.split_first() else {
+        return false;
+    };
+    let size = FIXED.get(usize::from(first)).copied().unwrap_or(OTHER);
+    match rest.get(usize::from(size)..) {
+        Some(rest) if size != OTHER => {
+            *input = rest;
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Takes nil from the front of `input` if it is there.
 #[inline]
 pub(super) fn next_if_nil(input: &mut &[u8]) -> bool {

@@ -143,16 +143,25 @@ pub(super) fn patch_head(
     container: Container,
     count: usize,
 ) -> Result<(), EncodeError> {
+    // The common case, without a shift.
+    let room = if container == Container::Text { 31 } else { 15 };
+    if let Ok(small) = u8::try_from(count)
+        && small <= room
+        && let Some(head) = out.get_mut(at)
+    {
+        *head = container.empty() | small;
+        return Ok(());
+    }
     let count = u32::try_from(count).map_err(|_| EncodeError::TooLong)?;
     let mut head = [0; 5];
-    let mut room = head.as_mut_slice();
+    let mut rest = head.as_mut_slice();
     // Five bytes are enough for every head.
     _ = match container {
-        Container::List => rmp::encode::write_array_len(&mut room, count),
-        Container::Map => rmp::encode::write_map_len(&mut room, count),
-        Container::Text => rmp::encode::write_str_len(&mut room, count),
+        Container::List => rmp::encode::write_array_len(&mut rest, count),
+        Container::Map => rmp::encode::write_map_len(&mut rest, count),
+        Container::Text => rmp::encode::write_str_len(&mut rest, count),
     };
-    let unused = room.len();
+    let unused = rest.len();
     out.splice(at..=at, head.into_iter().take(head.len() - unused));
     Ok(())
 }
