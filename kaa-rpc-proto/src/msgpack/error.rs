@@ -94,7 +94,7 @@ impl DecodeError {
         path
     }
 
-    /// What the type accepts: `i64`, `one of \`left\`, \`right\``.
+    /// What the type accepts: `i64`, ``one of `left`, `right` ``.
     #[must_use]
     pub fn expected(&self) -> &str {
         match &self.0.problem {

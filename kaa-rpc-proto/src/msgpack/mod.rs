@@ -30,7 +30,7 @@ pub use de::{Decoder, from_slice};
 pub use encode::{AsBytes, EncodeError, encode, to_vec};
 pub use error::DecodeError;
 pub use scan::{ScanError, ScanLimits, scan, scan_arguments, skip};
-pub use timestamp::{ParseTimestampError, Timestamp};
+pub use timestamp::{ParseTimestampError, Timestamp, TimestampOutOfRange};
 pub use value::{Integer, Value};
 
 /// How many lists and maps may stand inside each other: a scalar has none, `[]` has one.

@@ -106,7 +106,7 @@ impl ArgumentError {
         &self.0.expected
     }
 
-    /// What came: `a string at \`track.tags[3]\``.
+    /// What came: ``a string at `track.tags[3]` ``.
     #[must_use]
     pub fn got(&self) -> &str {
         &self.0.got

@@ -153,20 +153,20 @@ impl From<SystemTime> for Timestamp {
 
 /// A time that the system's clock cannot represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutOfRange(Timestamp);
+pub struct TimestampOutOfRange(Timestamp);
 
-impl fmt::Display for OutOfRange {
+impl fmt::Display for TimestampOutOfRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is beyond what this system can represent", self.0)
     }
 }
 
-impl std::error::Error for OutOfRange {}
+impl std::error::Error for TimestampOutOfRange {}
 
 impl TryFrom<Timestamp> for SystemTime {
-    type Error = OutOfRange;
+    type Error = TimestampOutOfRange;
 
-    fn try_from(time: Timestamp) -> Result<Self, OutOfRange> {
+    fn try_from(time: Timestamp) -> Result<Self, TimestampOutOfRange> {
         let whole = Duration::from_secs(time.secs.unsigned_abs());
         let second = if time.secs < 0 {
             UNIX_EPOCH.checked_sub(whole)
@@ -175,7 +175,7 @@ impl TryFrom<Timestamp> for SystemTime {
         };
         second
             .and_then(|second| second.checked_add(Duration::from_nanos(time.nanos.into())))
-            .ok_or(OutOfRange(time))
+            .ok_or(TimestampOutOfRange(time))
     }
 }
 
