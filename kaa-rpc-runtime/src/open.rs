@@ -35,9 +35,6 @@ impl Announcement {
     fn settings(&self, kind: Kind) -> Settings {
         let announced = match kind {
             Kind::Unix => Announced::Unix,
-            Kind::Inherited => Announced::Inherited,
-            Kind::Tcp => Announced::Tcp,
-            Kind::PlainTcp => Announced::PlainTcp,
             Kind::Other => Announced::Other,
         };
         let mut settings = Settings::new(announced, self.instance);

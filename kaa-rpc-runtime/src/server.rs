@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -306,9 +307,10 @@ impl Inner {
             shared.begin_close(shared.close_timeout());
         }
         if let Some(hook) = &self.on_connect {
-            hook(channel);
-        } else {
-            drop(channel);
+            // The channel is driven all the same: only it can tell the client, and close.
+            if catch_unwind(AssertUnwindSafe(|| hook(channel))).is_err() {
+                tracing::error!("the on_connect hook panicked");
+            }
         }
         let _ = self.connected.send(Arc::downgrade(&shared));
         drive(shared, transport).await;

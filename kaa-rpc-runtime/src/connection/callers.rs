@@ -28,6 +28,10 @@ pub(crate) enum Name<'a> {
 
 impl Name<'_> {
     pub(crate) fn as_str(&self) -> &str {
+        #[expect(
+            clippy::match_same_arms,
+            reason = "an or-pattern would want one lifetime"
+        )]
         match self {
             Self::Static(name) => name,
             Self::Any(name) => name,

@@ -22,6 +22,9 @@ use crate::transport::Transport;
 /// So many calls are dispatched before others get their turn.
 const CALLS_A_TURN: usize = 64;
 
+/// So often the socket is read before others get their turn.
+const READS_A_TURN: usize = 16;
+
 /// A write buffer that grew beyond this is given back when it is empty.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
@@ -73,6 +76,7 @@ pub(crate) async fn drive(shared: Arc<Shared>, transport: Transport) {
         written: 0,
         flushed: true,
         corked: false,
+        after: After::default(),
     };
     // Turns are limited by `CALLS_A_TURN`; tokio's own budget would end a handler's first poll for no
     // reason of the handler's.
@@ -131,11 +135,14 @@ struct Driver {
     flushed: bool,
     /// This turn's output was held back once already.
     corked: bool,
+    /// Empty; kept so that waking a caller allocates nothing.
+    after: After,
 }
 
 /// What a pass over the read buffer brought about.
 #[derive(Default)]
 struct Pass {
+    reads: usize,
     calls: usize,
     spawned: usize,
     woken: usize,
@@ -156,9 +163,9 @@ impl Driver {
             let cork =
                 (pass.woken > 1 || pass.spawned > 1) && !std::mem::replace(&mut self.corked, true);
             if let Err(error) = self.poll_write(cx) {
-                return Poll::Ready(self.reason(CloseReason::Lost(error)));
+                return Poll::Ready(self.drain(error, &mut pass));
             }
-            if cork || pass.calls >= CALLS_A_TURN {
+            if cork || pass.calls >= CALLS_A_TURN || pass.reads >= READS_A_TURN {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -225,6 +232,7 @@ impl Driver {
         if !self.partial.is_empty() {
             return self.poll_read_more(cx, pass);
         }
+        pass.reads += 1;
         let mut buffer = buffers::take_read();
         let read = match self.transport.poll_read(cx, &mut buffer) {
             Poll::Pending => Ok(Poll::Pending),
@@ -252,6 +260,7 @@ impl Driver {
         };
         let room = missing.clamp(1, length.max(buffers::READ_CAPACITY));
         self.partial.resize(length + room, 0);
+        pass.reads += 1;
         let read = match self.partial.get_mut(length..) {
             Some(rest) => self.transport.poll_read(cx, rest),
             None => Poll::Pending,
@@ -263,7 +272,7 @@ impl Driver {
         self.partial.truncate(length + count);
         match read {
             Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(Err(error)) => Err(self.reason(CloseReason::Lost(error))),
+            Poll::Ready(Err(error)) => Err(self.reason(lost(error))),
             Poll::Ready(Ok(0)) => Err(self.reason(CloseReason::Ended)),
             Poll::Ready(Ok(_)) => {
                 if self.has_whole_frame()? {
@@ -287,7 +296,7 @@ impl Driver {
     /// Handles the frames at the beginning of `bytes`; keeps what is left.
     fn handle(&mut self, mut bytes: &[u8], pass: &mut Pass) -> Result<(), CloseReason> {
         let began = std::time::Instant::now();
-        let mut after = After::default();
+        let mut after = std::mem::take(&mut self.after);
         let mut result = Ok(());
         while pass.calls < CALLS_A_TURN && result.is_ok() {
             result = match frame::split(bytes, self.max_frame()) {
@@ -303,6 +312,7 @@ impl Driver {
             self.dispatcher.took(began.elapsed());
         }
         pass.woken += after.settle();
+        self.after = after;
         self.partial.extend_from_slice(bytes);
         result.map_err(violation)
     }
@@ -420,6 +430,31 @@ impl Driver {
         }
     }
 
+    /// Writing failed: the other end is gone, but what it sent before may still be there to be read.
+    /// It sends no more than its windows allow, so this ends.
+    fn drain(&mut self, error: io::Error, pass: &mut Pass) -> CloseReason {
+        loop {
+            // Calls are dispatched as usual; their answers go nowhere.
+            pass.calls = 0;
+            let mut chunk = std::mem::take(&mut self.partial);
+            let whole = matches!(frame::split(&chunk, self.max_frame()), Ok(Split::Frame(..)));
+            if !whole {
+                let length = chunk.len();
+                chunk.resize(length + buffers::READ_CAPACITY, 0);
+                let read = chunk
+                    .get_mut(length..)
+                    .map(|rest| self.transport.try_read(rest));
+                match read {
+                    Some(Ok(count)) if count > 0 => chunk.truncate(length + count),
+                    _ => return self.reason(lost(error)),
+                }
+            }
+            if let Err(reason) = self.handle(&chunk, pass) {
+                return reason;
+            }
+        }
+    }
+
     /// A connection that breaks after both ends have said goodbye and owe each other nothing has
     /// ended in order: the other end was merely faster.
     fn reason(&self, reason: CloseReason) -> CloseReason {
@@ -448,6 +483,13 @@ impl Driver {
 fn unpark(state: &mut State, after: &mut After) {
     if let Some(connection) = state.phase.connection() {
         state.callers.unpark(connection, after);
+    }
+}
+
+fn lost(error: io::Error) -> CloseReason {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => CloseReason::Ended,
+        _ => CloseReason::Lost(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The calls of the other end that are being run.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -71,8 +72,8 @@ impl Served {
 
     /// Says whether a serial function is free, and takes it if so. The queue takes the call if not.
     pub(super) fn enter_serial(&mut self, queue: u64, mut running: Running) -> Option<Running> {
-        if !self.serial.contains_key(&queue) {
-            self.serial.insert(queue, VecDeque::new());
+        if let Entry::Vacant(free) = self.serial.entry(queue) {
+            free.insert(VecDeque::new());
             running.responder.holds_serial = true;
             return Some(running);
         }

@@ -1,5 +1,6 @@
 //! The state under the lock.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use kaa_rpc_proto::frame::CallId;
 use kaa_rpc_proto::msgpack::ScanLimits;
-use kaa_rpc_proto::{Connection, Failure, FailureKind, Limits, Progress};
+use kaa_rpc_proto::{Connection, Failure, FailureKind, Limits, Progress, Token};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -294,9 +295,9 @@ impl Shared {
         let reason = Arc::new(reason);
         let shown = Arc::clone(&reason);
         self.with(|state, after| {
-            let unsent: Vec<_> = match &mut state.phase {
+            let unsent: HashSet<Token> = match &mut state.phase {
                 Phase::Closed(_) => return,
-                Phase::Opening => Vec::new(),
+                Phase::Opening => HashSet::new(),
                 Phase::Open(connection) => connection
                     .abandon()
                     .into_iter()
@@ -399,12 +400,15 @@ impl State {
         if self.scheduled {
             return; // The driver writes before it sleeps.
         }
-        if alone && let Some(writer) = &self.writer {
-            match connection.write_to(|bytes| writer.try_write(bytes)) {
-                Ok(true) => return,
-                // The rest, and an error if it lasts, is the driver's.
-                Ok(false) | Err(_) => {}
-            }
+        // The rest of a partial write, and an error if it lasts, is the driver's.
+        if alone
+            && let Some(writer) = &self.writer
+            && matches!(
+                connection.write_to(|bytes| writer.try_write(bytes)),
+                Ok(true)
+            )
+        {
+            return;
         }
         self.schedule(after);
     }

@@ -100,8 +100,9 @@ impl Functions {
             serial: None,
             uncancelled: false,
         };
+        let last = self.list.len();
         self.list.push(registration);
-        let last = self.list.len() - 1;
+        #[expect(clippy::indexing_slicing, reason = "it was pushed just now")]
         &mut self.list[last]
     }
 }

@@ -43,6 +43,7 @@ mod system {
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)
     }
 
+    #[cfg(test)]
     pub(in super::super) fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)
     }
@@ -66,6 +67,7 @@ mod system {
         )?)
     }
 
+    #[cfg(test)]
     pub(in super::super) fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
         let (family, none) = (AddressFamily::UNIX, SocketFlags::empty());
         let (one, other) = rustix::net::socketpair(family, SocketType::STREAM, none, None)?;
@@ -83,4 +85,6 @@ mod system {
     }
 }
 
-pub(super) use system::{accept, socket_pair, stream_socket};
+#[cfg(test)]
+pub(super) use system::socket_pair;
+pub(super) use system::{accept, stream_socket};

@@ -44,20 +44,14 @@ pub use unix::UnixOptions;
 pub(crate) enum Kind {
     /// A Unix socket at an address.
     Unix,
-    /// A socket that a process was started with.
-    Inherited,
-    /// Encrypted TCP.
-    Tcp,
-    /// TCP that anyone on the way can read and change.
-    PlainTcp,
     /// Whatever the user supplied.
     Other,
 }
 
 /// A connected stream.
 pub(crate) enum Transport {
-    /// A Unix socket; the kind is [`Kind::Unix`] or [`Kind::Inherited`].
-    Unix(UnixSocket, Kind),
+    /// A Unix socket.
+    Unix(UnixSocket),
     /// Any other stream.
     Stream(OtherStream),
 }
@@ -65,12 +59,7 @@ pub(crate) enum Transport {
 impl Transport {
     /// A socket from an address.
     pub(crate) fn unix(socket: UnixSocket) -> Self {
-        Transport::Unix(socket, Kind::Unix)
-    }
-
-    /// A socket that one process gave to the other.
-    pub(crate) fn inherited(socket: UnixSocket) -> Self {
-        Transport::Unix(socket, Kind::Inherited)
+        Transport::Unix(socket)
     }
 
     /// Any other stream. `binding` is what both ends know of this very stream and of no other (a TLS
@@ -86,7 +75,7 @@ impl Transport {
     /// What it is, for the handshake.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Transport::Unix(_, kind) => *kind,
+            Transport::Unix(_) => Kind::Unix,
             Transport::Stream(stream) => stream.kind(),
         }
     }
@@ -95,7 +84,7 @@ impl Transport {
     /// kernel isolates.
     pub(crate) fn binding(&self) -> &[u8] {
         match self {
-            Transport::Unix(..) => &[],
+            Transport::Unix(_) => &[],
             Transport::Stream(stream) => stream.binding(),
         }
     }
@@ -103,7 +92,7 @@ impl Transport {
     /// Who is at the other end, if the kernel tells.
     pub(crate) fn peer_credentials(&self) -> Option<PeerCredentials> {
         match self {
-            Transport::Unix(socket, _) => Some(socket.peer()),
+            Transport::Unix(socket) => Some(socket.peer()),
             Transport::Stream(_) => None,
         }
     }
@@ -111,7 +100,7 @@ impl Transport {
     /// A handle with which callers may write themselves, from any thread, while the driver does not.
     pub(crate) fn direct_writer(&self) -> Option<SocketWriter> {
         match self {
-            Transport::Unix(socket, _) => Some(socket.writer()),
+            Transport::Unix(socket) => Some(socket.writer()),
             Transport::Stream(_) => None,
         }
     }
@@ -123,7 +112,7 @@ impl Transport {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Transport::Unix(socket, _) => socket.poll_read(cx, buffer),
+            Transport::Unix(socket) => socket.poll_read(cx, buffer),
             Transport::Stream(stream) => stream.poll_read(cx, buffer),
         }
     }
@@ -133,7 +122,7 @@ impl Transport {
     /// The handshake asks this for bytes that came too early.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Transport::Unix(socket, _) => socket.try_read(buffer),
+            Transport::Unix(socket) => socket.try_read(buffer),
             Transport::Stream(stream) => stream.try_read(buffer),
         }
     }
@@ -145,7 +134,7 @@ impl Transport {
         segments: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Transport::Unix(socket, _) => socket.poll_write(cx, segments),
+            Transport::Unix(socket) => socket.poll_write(cx, segments),
             Transport::Stream(stream) => stream.poll_write(cx, segments),
         }
     }
@@ -153,7 +142,7 @@ impl Transport {
     /// Sends what the stream itself holds back. Nothing for a Unix socket.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Transport::Unix(..) => Poll::Ready(Ok(())),
+            Transport::Unix(_) => Poll::Ready(Ok(())),
             Transport::Stream(stream) => stream.poll_flush(cx),
         }
     }
@@ -161,7 +150,7 @@ impl Transport {
     /// Tells the peer that nothing more comes. Reading goes on.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Transport::Unix(socket, _) => Poll::Ready(socket.shutdown_write()),
+            Transport::Unix(socket) => Poll::Ready(socket.shutdown_write()),
             Transport::Stream(stream) => stream.poll_shutdown(cx),
         }
     }

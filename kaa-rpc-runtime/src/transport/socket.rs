@@ -66,10 +66,9 @@ impl UnixSocket {
         })
     }
 
-    /// Two connected sockets; the second is for another process, which may inherit it.
-    ///
-    /// It is close-on-exec like all others; whoever starts the process says that this one shall go there.
-    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+    /// Two connected sockets.
+    #[cfg(test)]
+    pub(super) fn pair() -> io::Result<(Self, OwnedFd)> {
         let (one, other) = fds::socket_pair()?;
         Ok((Self::new(one)?, other))
     }
