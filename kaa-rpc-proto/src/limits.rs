@@ -29,9 +29,9 @@ pub struct Limits {
     /// largest call fits, and at most 1 TiB; by default 64 MiB.
     pub max_request_bytes: u64,
     /// MessagePack items of one frame: every scalar, key, list and map counts. 1024 to 2³⁰; by
-    /// default 2²⁰.
+    /// default 2¹⁸: what a hostile frame can make of 1 MiB stays in bounds.
     pub max_items: u32,
-    /// MessagePack lists and maps inside each other. 8 to 256, as a reader that recurses would
+    /// MessagePack lists and maps inside each other. 8 to 64, as a reader that recurses would
     /// exhaust a thread's stack beyond; by default 64.
     pub max_nesting: u32,
     /// Calls made inside the handlers of other calls, back and forth. 1 to 1024; by default 32.
@@ -47,7 +47,7 @@ impl Default for Limits {
             max_frame: 16 << 20,
             max_calls: 1024,
             max_request_bytes: 64 << 20,
-            max_items: 1 << 20,
+            max_items: 1 << 18,
             max_nesting: 64,
             max_depth: 32,
             max_stream_items: 256,
@@ -60,7 +60,7 @@ impl Limits {
     const MAX_CALLS: RangeInclusive<u64> = 1..=1 << 20;
     const MAX_REQUEST_BYTES: u64 = 1 << 40;
     const MAX_ITEMS: RangeInclusive<u64> = 1 << 10..=1 << 30;
-    const MAX_NESTING: RangeInclusive<u64> = 8..=256;
+    const MAX_NESTING: RangeInclusive<u64> = 8..=64;
     const MAX_DEPTH: RangeInclusive<u64> = 1..=1024;
     const MAX_STREAM_ITEMS: RangeInclusive<u64> = 1..=1 << 16;
 
@@ -231,8 +231,8 @@ mod tests {
             (
                 "max_nesting",
                 |l, n| l.max_nesting = n as u32,
-                [8, 256],
-                [7, 257],
+                [8, 64],
+                [7, 65],
             ),
             (
                 "max_depth",

@@ -68,7 +68,7 @@ def counted(first, count):
     return bytes(range(first, first + count))
 
 
-DEFAULT_LIMITS = (16 << 20, 1024, 64 << 20, 1 << 20, 64, 32, 256)
+DEFAULT_LIMITS = (16 << 20, 1024, 64 << 20, 1 << 18, 64, 32, 256)
 
 VECTORS = [
     vector(
@@ -81,7 +81,7 @@ VECTORS = [
         client=(counted(0xa0, 16), counted(0xb0, 32), 0b0111, 0b0001,
                 (1 << 16, 1, 1 << 16, 1 << 10, 8, 1, 1), "media.player"),
         server=(counted(0xd0, 16), counted(0xe0, 32), 0b1011, 0b0010,
-                (1 << 30, 1 << 20, 1 << 40, 1 << 30, 256, 1024, 1 << 16), "media.player"),
+                (1 << 30, 1 << 20, 1 << 40, 1 << 30, 64, 1024, 1 << 16), "media.player"),
     ),
 ]
 

@@ -127,7 +127,7 @@ fn the_states_give_vector_2() {
         max_calls: 1 << 20,
         max_request_bytes: 1 << 40,
         max_items: 1 << 30,
-        max_nesting: 256,
+        max_nesting: 64,
         max_depth: 1024,
         max_stream_items: 1 << 16,
     };
