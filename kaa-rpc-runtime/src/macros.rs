@@ -14,15 +14,32 @@ macro_rules! include_schema {
         $(#[$attribute])*
         #[allow(
             dead_code,
+            clippy::approx_constant,
             clippy::disallowed_names,
+            clippy::doc_lazy_continuation,
+            clippy::doc_link_with_quotes,
             clippy::doc_markdown,
+            clippy::doc_overindented_list_items,
+            clippy::enum_variant_names,
             clippy::fn_params_excessive_bools,
+            clippy::iter_not_returning_iterator,
+            clippy::just_underscores_and_digits,
             clippy::large_enum_variant,
+            clippy::large_types_passed_by_value,
             clippy::many_single_char_names,
+            clippy::pub_underscore_fields,
+            clippy::should_implement_trait,
+            clippy::similar_names,
             clippy::struct_excessive_bools,
+            clippy::struct_field_names,
             clippy::too_many_arguments,
+            clippy::too_many_lines,
             clippy::type_complexity,
-            clippy::wrong_self_convention
+            clippy::upper_case_acronyms,
+            clippy::used_underscore_binding,
+            clippy::used_underscore_items,
+            clippy::wrong_self_convention,
+            clippy::zero_sized_map_values
         )]
         $visibility mod $name {
             include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));

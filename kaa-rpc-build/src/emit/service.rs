@@ -1,0 +1,143 @@
+//! The service that exposes an object that has an interface's trait.
+
+use kaa_idl::schema::{DeclarationId, Function, Interface, Parameter, ParameterKind, Value};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::Items;
+use crate::docs::own;
+use crate::module::{Module, names};
+use crate::names::{FunctionNames, fresh};
+
+pub(super) fn emit(
+    module: &Module<'_>,
+    id: DeclarationId,
+    it: &Interface,
+    items: &mut Items<'_, '_>,
+) {
+    definition(module, id, items);
+    constructors(module, id, items);
+    register(module, id, it, items);
+}
+
+fn definition(module: &Module<'_>, id: DeclarationId, items: &mut Items<'_, '_>) {
+    names!(module; Arc);
+    let interface = module.names.identifier(id);
+    let docs = own(&format!("Exposes an object that is a [`{interface}`]."));
+    let service = module.derived_path(id, &module.names.interface(id).service);
+    let t = module.type_parameter("T");
+    items.push(quote! {
+        #docs
+        #[derive(Debug)]
+        pub struct #service<#t> {
+            object: #Arc<#t>,
+        }
+    });
+}
+
+fn constructors(module: &Module<'_>, id: DeclarationId, items: &mut Items<'_, '_>) {
+    names!(module; Arc);
+    let interface = module.path(id);
+    let service = module.derived_path(id, &module.names.interface(id).service);
+    let t = module.type_parameter("T");
+    let marker = crate::format::EMPTY_LINE;
+    items.push(quote! {
+        impl<#t: #interface> #service<#t> {
+            /// Exposes `object`.
+            #[must_use]
+            pub fn new(object: #t) -> Self {
+                Self::from_arc(#Arc::new(object))
+            }
+
+            #[doc = #marker]
+            /// Exposes an object that others hold too.
+            #[must_use]
+            pub const fn from_arc(object: #Arc<#t>) -> Self {
+                Self { object }
+            }
+        }
+    });
+}
+
+fn register(module: &Module<'_>, id: DeclarationId, it: &Interface, items: &mut Items<'_, '_>) {
+    names!(module; codegen);
+    let names = module.names.interface(id);
+    let interface = module.path(id);
+    let service = module.derived_path(id, &names.service);
+    let t = module.type_parameter("T");
+    let functions = it
+        .functions
+        .iter()
+        .zip(&names.functions)
+        .map(|(function, names)| add(module, &t, function, names));
+    let functions: Vec<TokenStream> = functions.collect();
+    let variable = if functions.is_empty() {
+        quote!(_)
+    } else {
+        quote!(functions)
+    };
+    items.push(quote! {
+        impl<#t: #interface> #codegen::Service for #service<#t> {
+            fn register(self, #variable: &mut #codegen::Functions) {
+                #(#functions)*
+            }
+        }
+    });
+}
+
+fn add(module: &Module<'_>, t: &Ident, function: &Function, names: &FunctionNames) -> TokenStream {
+    let variables: Vec<&Ident> = names
+        .parameters
+        .iter()
+        .map(|parameter| &parameter.variable)
+        .collect();
+    let local = |wanted| fresh(wanted, variables.iter().copied());
+    let (object, cx) = (local("object"), local("cx"));
+    let arguments = local(if variables.is_empty() {
+        "_"
+    } else {
+        "arguments"
+    });
+    let arguments_pattern = if variables.is_empty() {
+        quote!(_)
+    } else {
+        quote!(#arguments)
+    };
+    let reads = function
+        .parameters
+        .iter()
+        .zip(&variables)
+        .map(|(parameter, variable)| read(module, &arguments, parameter, variable));
+    let (wire_name, identifier) = (&function.wire_name, &names.identifier);
+    let serial = function.serial.then(|| quote!(.serial()));
+    let uncancelled = function.uncancelled.then(|| quote!(.uncancelled()));
+    quote! {
+        functions.add(#wire_name, &self.object, |#object, #cx, #arguments_pattern| {
+            #(#reads)*
+            Ok(async move { #t::#identifier(&#object, &#cx #(, #variables)*).await })
+        })
+        #serial
+        #uncancelled;
+    }
+}
+
+fn read(
+    module: &Module<'_>,
+    arguments: &Ident,
+    parameter: &Parameter,
+    variable: &Ident,
+) -> TokenStream {
+    let name = &parameter.name;
+    match &parameter.kind {
+        ParameterKind::Required => quote!(let #variable = #arguments.required(#name)?;),
+        ParameterKind::Optional(Value::Null) if module.is_optional(&parameter.ty) => {
+            quote!(let #variable = #arguments.optional(#name)?;)
+        }
+        ParameterKind::Optional(default) => {
+            let default = module.default_function(default, &parameter.ty);
+            quote!(let #variable = #arguments.or_else(#name, #default)?;)
+        }
+        ParameterKind::Rest => quote!(let #variable = #arguments.rest(#name)?;),
+        ParameterKind::Kwargs => quote!(let #variable = #arguments.kwargs(#name)?;),
+    }
+}
