@@ -11,6 +11,7 @@
 #[macro_export]
 macro_rules! include_schema {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident = $package:literal $(;)?) => {
+        #[doc = concat!("The package `", $package, "`, generated from its `.kidl` file.")]
         $(#[$attribute])*
         #[allow(
             dead_code,

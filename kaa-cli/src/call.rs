@@ -1,0 +1,248 @@
+//! `kaa call`: calls one function of a running program.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use kaa_rpc_runtime::{
+    Channel, CloseReason, ConnectError, Error, HandshakeError, Secret, SecretError, Value,
+};
+
+use crate::arguments::WordArguments;
+use crate::json;
+use crate::report::{Failure, Status};
+use crate::time;
+
+/// Call a function of a running program, and print its result as JSON
+#[derive(Debug, Args)]
+#[command(after_help = "`kaa call --help` has examples.", after_long_help = MANUAL)]
+pub(crate) struct Call {
+    /// Where the program listens: `unix:NAME`, `unix:/PATH` or `tcp:HOST:PORT`
+    address: String,
+    /// The name of the function
+    name: String,
+    /// Positional arguments in JSON, and named ones as KEY=JSON
+    #[arg(value_name = "ARG|KEY=VALUE", allow_negative_numbers = true)]
+    words: Vec<String>,
+    /// A named argument that is a string, taken as it is; for the variables of a script
+    #[arg(short = 's', long = "string", value_name = "KEY=TEXT")]
+    strings: Vec<String>,
+    /// The file with the secret that the program has, too
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KAA_SECRET_FILE",
+        hide_env_values = true
+    )]
+    secret_file: Option<PathBuf>,
+    /// How long to wait for the connection, and then for the answer, such as 250ms, 5s or 2m
+    ///
+    /// Without it: 10 seconds for the connection, and no end for the answer.
+    #[arg(long, value_name = "TIME", value_parser = time::parse_timeout)]
+    timeout: Option<Duration>,
+    /// Send the call and ask for no answer; nothing is printed
+    #[arg(long, conflicts_with = "raw")]
+    oneway: bool,
+    /// Print a result that is a string or bytes as it is, not as JSON
+    #[arg(short, long)]
+    raw: bool,
+    /// Which of the program's secrets this one is, where it has several
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    key_id: String,
+    /// Call only a program of this service name, though others may have the same secret
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    service: String,
+}
+
+const MANUAL: &str = r#"Arguments:
+  An argument is JSON: 5, true, null, '[1, 2]', '{"id": 7}'. The quotation marks of a JSON string
+  must reach the command, so they stand inside those of the shell: '"Lucia"'. KEY=VALUE is a named
+  argument, its value JSON too. -s KEY=TEXT takes a text as it is, whatever is in it. Behind `--`
+  nothing is an option any more.
+
+Results:
+  A result goes to standard output as JSON, on several lines if that is a terminal and on one if
+  not. A function without a result gives null. What JSON lacks is an object with one key that
+  begins with $, for arguments as for results:
+
+    {"$bytes": "AAEC"}                      bytes, in base64
+    {"$timestamp": "2026-01-31T23:59:59Z"}  a timestamp
+    {"$duration": "250ms"}                  a duration; in results it is {"secs": 0, "nanos": 250000000}
+    {"$map": [[1, "one"], [2, "two"]]}      a map whose keys are not strings
+    {"$float": "nan"}                       nan, inf or -inf
+    {"$f32": 0.1}                           the f32 closest to a number; a parameter of type f32
+                                            takes no number that it would have to round
+
+Exit status:
+  0  the function gave a result (with --oneway: the call was sent)
+  1  the call failed, or nobody knows: an error of the function, wrong arguments, time over,
+     connection lost
+  2  the command line makes no sense, or the secret cannot be read; nothing was sent
+  3  not connected: nobody listens there, or the secrets differ; the function did not run
+
+Examples:
+  export KAA_SECRET_FILE=~/.config/player.secret
+  kaa call unix:player add 40 2
+  kaa call unix:player play 7 at='{"$duration": "30s"}'
+  kaa call unix:player find -s title="$title" --timeout 5s
+  kaa call unix:player cover 7 --raw > cover.jpg
+  state=$(kaa call unix:player state --raw)"#;
+
+/// How long the end of the connection may take once there is nothing to lose.
+const PARTING: Duration = Duration::from_secs(1);
+
+impl Call {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let arguments = WordArguments::parse(&self.words, &self.strings)?;
+        let path = self.secret_file.as_deref().ok_or_else(no_secret)?;
+        let secret = Secret::from_file(path).map_err(|error| unreadable(path, &error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(Status::Failed, format!("cannot start: {error}")))?;
+        runtime.block_on(async {
+            let channel = self.connect(&secret, path).await?;
+            if self.oneway {
+                self.send(&channel, arguments).await
+            } else {
+                self.ask(&channel, arguments).await
+            }
+        })
+    }
+
+    async fn connect(&self, secret: &Secret, path: &Path) -> Result<Channel, Failure> {
+        let mut builder = Channel::builder(secret)
+            .key_id(&self.key_id)
+            .service(&self.service);
+        if !self.oneway {
+            builder = builder.close_timeout(PARTING);
+        }
+        if let Some(timeout) = self.timeout {
+            builder = builder.timeout(timeout).open_timeout(timeout);
+            if self.oneway {
+                builder = builder.close_timeout(timeout);
+            }
+        }
+        let connecting = builder.connect(&self.address).await;
+        connecting.map_err(|error| self.not_connected(&error, path))
+    }
+
+    fn not_connected(&self, error: &ConnectError, secret: &Path) -> Failure {
+        match error {
+            ConnectError::Address(_) | ConnectError::Settings(_) => {
+                Failure::usage(error.to_string())
+            }
+            ConnectError::Handshake(HandshakeError::Refused) => {
+                self.handshake(error).help(format!(
+                    "probably a wrong secret: this is the one in {}, and the server needs the same",
+                    secret.display()
+                ))
+            }
+            ConnectError::Handshake(_) | ConnectError::Io(_) | ConnectError::TimedOut(_) => {
+                self.handshake(error)
+            }
+            _ => Failure::new(Status::NotConnected, error.to_string()),
+        }
+    }
+
+    /// For errors that do not name the address themselves.
+    fn handshake(&self, error: &ConnectError) -> Failure {
+        let message = format!("cannot connect to {}: {error}", self.address);
+        Failure::new(Status::NotConnected, message)
+    }
+
+    async fn ask(&self, channel: &Channel, arguments: WordArguments) -> Result<(), Failure> {
+        let result = channel.rpc::<Value, _>(&self.name, arguments).await;
+        let printed = match &result {
+            Ok(value) => self.print(value),
+            Err(error) => Err(failed(error)),
+        };
+        // After the result is out: nobody should wait for this.
+        channel.close().await;
+        printed
+    }
+
+    async fn send(&self, channel: &Channel, arguments: WordArguments) -> Result<(), Failure> {
+        let call = channel.rpc::<(), _>(&self.name, arguments).oneway();
+        call.await.map_err(|error| failed(&error))?;
+        let reason = channel.close().await;
+        match &*reason {
+            reason if reason.is_orderly() => Ok(()),
+            CloseReason::CloseTimedOut => Err(Failure::new(
+                Status::Failed,
+                "the function had not ended when the time for it was over, and may have been stopped",
+            )
+            .help("--timeout gives it more time, which is 5s by default")),
+            reason => Err(Failure::new(
+                Status::Failed,
+                format!("the call may not have arrived: {reason}"),
+            )),
+        }
+    }
+
+    fn print(&self, value: &Value) -> Result<(), Failure> {
+        let terminal = io::stdout().is_terminal();
+        let text;
+        let bytes = match value {
+            // On a terminal they stay JSON, as they might steer it.
+            Value::String(text) if self.raw && !terminal => text.as_bytes(),
+            Value::Bytes(bytes) if self.raw && !terminal => bytes,
+            _ => {
+                text = if terminal {
+                    json::write_pretty(value)
+                } else {
+                    json::write_compact(value)
+                };
+                text.as_bytes()
+            }
+        };
+        let line_end = match value {
+            Value::Bytes(_) if self.raw && !terminal => "",
+            _ => "\n",
+        };
+        let mut out = io::stdout().lock();
+        let written = out
+            .write_all(bytes)
+            .and_then(|()| out.write_all(line_end.as_bytes()))
+            .and_then(|()| out.flush());
+        match written {
+            // Who reads has seen enough, such as `head`.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
+                Status::Failed,
+                format!("the call ended well, but its result cannot be written: {error}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn failed(error: &Error) -> Failure {
+    let status = match error {
+        Error::NotConnected(_) => Status::NotConnected,
+        Error::Unencodable(_) => Status::Usage,
+        _ => Status::Failed,
+    };
+    Failure::new(status, error.to_string())
+}
+
+fn no_secret() -> Failure {
+    Failure::usage("no secret: give --secret-file FILE, or set KAA_SECRET_FILE")
+        .help("`kaa keygen FILE` makes one; the server must use the same file, or a copy")
+}
+
+fn unreadable(path: &Path, error: &SecretError) -> Failure {
+    let failure = Failure::usage(error.to_string());
+    if error.is_not_found() {
+        let path = path.display();
+        return failure.help(format!(
+            "`kaa keygen {path}` makes it; the server must use the same file, or a copy"
+        ));
+    }
+    failure
+}

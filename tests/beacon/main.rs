@@ -1,0 +1,1 @@
+//! The beacon daemon and its clients.

@@ -1,0 +1,5 @@
+//! Compiles the schemas that the tests use.
+
+fn main() -> Result<(), kaa_rpc_build::Error> {
+    kaa_rpc_build::compile(&["../schemas/player.kidl", "../schemas/beacon.kidl"])
+}

@@ -1,0 +1,5 @@
+//! The schemas that the end-to-end tests use, compiled.
+
+kaa_rpc_runtime::include_schema!(pub mod types = "media.types");
+kaa_rpc_runtime::include_schema!(pub mod player = "media.player");
+kaa_rpc_runtime::include_schema!(pub mod beacon = "beacon");
