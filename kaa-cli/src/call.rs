@@ -159,9 +159,9 @@ impl Call {
 
     async fn ask(&self, channel: &Channel, arguments: WordArguments) -> Result<(), Failure> {
         let result = channel.rpc::<Value, _>(&self.name, arguments).await;
-        let printed = match &result {
-            Ok(value) => self.print(value),
-            Err(error) => Err(failed(error)),
+        let printed = match result {
+            Ok(value) => self.print(&value),
+            Err(error) => Err(self.failed(error)),
         };
         // After the result is out: nobody should wait for this.
         channel.close().await;
@@ -170,7 +170,7 @@ impl Call {
 
     async fn send(&self, channel: &Channel, arguments: WordArguments) -> Result<(), Failure> {
         let call = channel.rpc::<(), _>(&self.name, arguments).oneway();
-        call.await.map_err(|error| failed(&error))?;
+        call.await.map_err(|error| self.failed(error))?;
         let reason = channel.close().await;
         match &*reason {
             reason if reason.is_orderly() => Ok(()),
@@ -184,6 +184,19 @@ impl Call {
                 format!("the call may not have arrived: {reason}"),
             )),
         }
+    }
+
+    fn failed(&self, mut error: Error) -> Failure {
+        // Where the other end was the first to notice, the name is not in its answer.
+        if let Error::TimedOut { function, .. } = &mut error {
+            function.clone_from(&self.name);
+        }
+        let status = match error {
+            Error::NotConnected(_) => Status::NotConnected,
+            Error::Unencodable(_) => Status::Usage,
+            _ => Status::Failed,
+        };
+        Failure::new(status, error.to_string())
     }
 
     fn print(&self, value: &Value) -> Result<(), Failure> {
@@ -220,15 +233,6 @@ impl Call {
             _ => Ok(()),
         }
     }
-}
-
-fn failed(error: &Error) -> Failure {
-    let status = match error {
-        Error::NotConnected(_) => Status::NotConnected,
-        Error::Unencodable(_) => Status::Usage,
-        _ => Status::Failed,
-    };
-    Failure::new(status, error.to_string())
 }
 
 fn no_secret() -> Failure {

@@ -104,7 +104,7 @@ fn status_1_the_call_failed() {
     );
 
     let ran = fixture.call(&["wait", "--timeout", "20ms"]);
-    ran.fails(1, &["error: timed out after 20ms calling `wait`"]);
+    ran.fails(1, &["error: timed out", "calling `wait`\n"]);
 
     let ran = fixture.call(&["tilte"]);
     ran.fails(1, &["error: ", "`tilte`", "`title`"]);
@@ -131,15 +131,11 @@ fn status_1_wrong_arguments_name_the_parameter() {
 #[test]
 fn status_1_the_other_end_goes_away() {
     let mut fixture = Fixture::new();
-    let child = fixture
-        .command(&["hang_up"])
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.starts_with("error: "), "{told}");
+    let ran = fixture.call(&["hang_up"]);
+    ran.fails(
+        1,
+        &["error: the connection was lost before the answer, so the call may have run: "],
+    );
     fixture.stop();
     fixture.call(&["add", "1"]).fails(3, &["start the server"]);
 }

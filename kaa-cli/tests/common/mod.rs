@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use kaa_rpc_runtime::codegen::{DeclaredError, Functions};
 use kaa_rpc_runtime::{
@@ -129,11 +130,12 @@ impl Fixture {
 
 fn player(secret: Secret, log: mpsc::Sender<Value>) -> kaa_rpc_runtime::ServerBuilder {
     let add = async |a: i64, b: Option<i64>| Ok(a + b.unwrap_or(1));
-    let later = async |time: Timestamp, by: std::time::Duration| {
+    let later = async |time: Timestamp, by: Duration| {
         let secs = i64::try_from(by.as_secs())?;
         Ok(Timestamp::new(time.secs() + secs, by.subsec_nanos()))
     };
     Server::builder(secret)
+        .close_timeout(Duration::from_millis(500))
         .register_fn("add", params(["a", "b?"], add))
         .register_fn("echo", params(["value"], async |value: Value| Ok(value)))
         .register(Deck)
