@@ -294,9 +294,10 @@ impl Shared {
     pub(super) fn close(&self, reason: CloseReason) {
         let reason = Arc::new(reason);
         let shown = Arc::clone(&reason);
-        self.with(|state, after| {
+        let closed = self.with(|state, after| {
             let unsent: HashSet<Token> = match &mut state.phase {
-                Phase::Closed(_) => return,
+                // The first reason stays.
+                Phase::Closed(_) => return false,
                 Phase::Opening => HashSet::new(),
                 Phase::Open(connection) => connection
                     .abandon()
@@ -318,8 +319,11 @@ impl Shared {
                 after,
             );
             state.served.stop_all(after);
+            true
         });
-        self.status.send_replace(Status::Closed(shown));
+        if closed {
+            self.status.send_replace(Status::Closed(shown));
+        }
     }
 
     /// Says goodbye: calls that run may end within `limit`, new ones are refused.
