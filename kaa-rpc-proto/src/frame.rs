@@ -23,6 +23,9 @@ use crate::error::Violation;
 /// Bytes of the length field.
 pub const LENGTH_BYTES: usize = 4;
 
+/// Bytes of a call's id.
+pub(crate) const ID_BYTES: usize = 4;
+
 /// The longest name of a function, in bytes of UTF-8.
 pub const MAX_NAME: usize = 255;
 
@@ -298,7 +301,7 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn overhead(head: &CallHead<'_>) -> usize {
         // length, kind, id, flags, depth, name's length; then what may be there.
-        let fixed = LENGTH_BYTES + 1 + 4 + 1 + 2 + 1;
+        let fixed = LENGTH_BYTES + 1 + ID_BYTES + 1 + 2 + 1;
         let deadline = if head.remaining.is_some() { 8 } else { 0 };
         let metadata = if head.metadata.is_empty() {
             0

@@ -1,23 +1,52 @@
 //! The calls that this end serves.
 
+use std::collections::VecDeque;
+
 use crate::error::Violation;
 use crate::frame::CallId;
 use crate::limits::Limits;
 
 /// Calls in flight, checked against the window that this end announced.
+///
+/// A call keeps its id and its room until the frame that gives them back was written, not merely
+/// queued: the other end cannot have read it before, and one that never reads would otherwise fill
+/// the output without end by calling again and again.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
-    /// By id; the frame's length while the call is live. No longer than the highest id that came,
-    /// which is below the announced window.
-    calls: Vec<Option<u32>>,
+    /// By id. No longer than the highest id that came, which is below the announced window.
+    calls: Vec<Place>,
     live: u32,
     oneways: u32,
-    bytes: u64,
+    /// Calls that take room: live ones, oneway ones, and those whose end is not yet written.
+    taken: u32,
+    /// The lengths of their frames.
+    taken_bytes: u64,
     /// Oneway calls that have ended since the last `done` frame: calls, bytes.
     done: (u32, u64),
+    /// Frames that give room back, in the order of the stream. Each stands for a call of `taken`.
+    unwritten: VecDeque<Ending>,
     /// Calls and oneway calls that were accepted since the connection opened.
     accepted: u64,
     goodbye: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Vacant,
+    /// With the frame's length.
+    Live(u32),
+    /// The final frame is queued.
+    Ended,
+}
+
+#[derive(Debug)]
+struct Ending {
+    /// Where the frame ends in the stream.
+    end: u64,
+    /// `None`: a `done` frame.
+    id: Option<CallId>,
+    calls: u32,
+    bytes: u64,
 }
 
 impl Incoming {
@@ -34,20 +63,21 @@ impl Incoming {
                 window: local.max_calls,
             });
         }
-        if self.is_live(id) {
+        let index = id as usize;
+        if matches!(self.calls.get(index), Some(Place::Live(_) | Place::Ended)) {
             return Err(Violation::IdInUse(id));
         }
         if self.goodbye {
             return Ok(false);
         }
         self.take_room(cost, local)?;
-        let index = id as usize;
         if self.calls.len() <= index {
-            self.calls.resize(index + 1, None);
+            self.calls.resize(index + 1, Place::Vacant);
         }
         if let Some(place) = self.calls.get_mut(index) {
-            *place = Some(cost);
+            *place = Place::Live(cost);
         }
+        self.accepted += 1;
         self.live += 1;
         Ok(true)
     }
@@ -57,50 +87,60 @@ impl Incoming {
     pub(super) fn start_oneway(&mut self, cost: u32, local: &Limits) -> Result<bool, Violation> {
         self.take_room(cost, local)?;
         if self.goodbye {
-            self.accepted -= 1;
-            self.bytes -= u64::from(cost);
-            self.done = (self.done.0 + 1, self.done.1 + u64::from(cost));
+            self.give_back(cost);
             return Ok(false);
         }
+        self.accepted += 1;
         self.oneways += 1;
         Ok(true)
     }
 
     fn take_room(&mut self, cost: u32, local: &Limits) -> Result<(), Violation> {
-        if self.live + self.oneways + self.done.0 >= local.max_calls {
+        if self.taken >= local.max_calls {
             return Err(Violation::WindowExceeded {
                 window: local.max_calls,
             });
         }
-        let bytes = self.bytes + u64::from(cost);
-        if self.bytes + self.done.1 > 0 && bytes + self.done.1 > local.max_request_bytes {
+        // A single call always fits: `max_request_bytes` is at least `max_frame`.
+        let bytes = self.taken_bytes + u64::from(cost);
+        if bytes > local.max_request_bytes {
             return Err(Violation::RequestBytesExceeded {
                 max_request_bytes: local.max_request_bytes,
             });
         }
-        self.bytes = bytes;
-        self.accepted += 1;
+        self.taken += 1;
+        self.taken_bytes = bytes;
         Ok(())
     }
 
+    /// Whether the call runs: its final frame is not even queued.
     pub(super) fn is_live(&self, id: CallId) -> bool {
-        matches!(self.calls.get(id as usize), Some(Some(_)))
+        matches!(self.calls.get(id as usize), Some(Place::Live(_)))
     }
 
-    /// Frees an id. Says whether it was live.
-    pub(super) fn end(&mut self, id: CallId) -> bool {
-        let Some(cost) = self.calls.get_mut(id as usize).and_then(Option::take) else {
-            return false;
+    /// Ends a live call. Its final frame is queued and ends at `end` in the stream.
+    pub(super) fn end(&mut self, id: CallId, end: u64) {
+        let Some(place) = self.calls.get_mut(id as usize) else {
+            return;
         };
+        let Place::Live(cost) = *place else { return };
+        *place = Place::Ended;
         self.live -= 1;
-        self.bytes -= u64::from(cost);
-        true
+        self.unwritten.push_back(Ending {
+            end,
+            id: Some(id),
+            calls: 1,
+            bytes: u64::from(cost),
+        });
     }
 
     pub(super) fn end_oneway(&mut self, cost: u32) {
         debug_assert!(self.oneways > 0, "more oneway calls ended than came");
         self.oneways = self.oneways.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(u64::from(cost));
+        self.give_back(cost);
+    }
+
+    fn give_back(&mut self, cost: u32) {
         self.done = (self.done.0 + 1, self.done.1 + u64::from(cost));
     }
 
@@ -108,9 +148,36 @@ impl Incoming {
         self.done.0 > 0
     }
 
+    /// What the next `done` frame says, if one is due. It must be queued, and its end told to
+    /// [`Self::queued_done`].
     pub(super) fn take_done(&mut self) -> Option<(u32, u64)> {
         let done = std::mem::take(&mut self.done);
         (done.0 > 0).then_some(done)
+    }
+
+    pub(super) fn queued_done(&mut self, (calls, bytes): (u32, u64), end: u64) {
+        self.unwritten.push_back(Ending {
+            end,
+            id: None,
+            calls,
+            bytes,
+        });
+    }
+
+    /// The stream was written up to `written`: what was given back before is free.
+    pub(super) fn wrote(&mut self, written: u64) {
+        while let Some(ending) = self.unwritten.front()
+            && ending.end <= written
+        {
+            self.taken = self.taken.saturating_sub(ending.calls);
+            self.taken_bytes = self.taken_bytes.saturating_sub(ending.bytes);
+            if let Some(id) = ending.id
+                && let Some(place) = self.calls.get_mut(id as usize)
+            {
+                *place = Place::Vacant;
+            }
+            self.unwritten.pop_front();
+        }
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -14,13 +14,14 @@
 //! ```
 //!
 //! A cancelled call stays live at both ends until its final frame: that alone frees its id and its
-//! place in the window, so that nobody can start more than the window by cancelling.
+//! place in the window, so that nobody can start more than the window by cancelling. At the callee's
+//! end that is when the final frame was written, not when it was queued.
 
 mod incoming;
 mod outgoing;
 
 use crate::error::Violation;
-use crate::frame::{CallHead, CallId, Frame, MAX_NAME};
+use crate::frame::{CallHead, CallId, Frame, ID_BYTES, LENGTH_BYTES, MAX_NAME};
 use crate::handshake::Opened;
 use crate::limits::Limits;
 use incoming::Incoming;
@@ -146,7 +147,7 @@ impl Connection {
         head: &CallHead<'_>,
         arguments: &[u8],
     ) -> Result<CallId, CannotCall> {
-        let cost = self.admit(head, arguments)?;
+        let cost = self.admit(Frame::overhead(head), head, arguments)?;
         let id = self.outgoing.start(token, cost, self.queued);
         self.push(&Frame::Call {
             id,
@@ -163,8 +164,8 @@ impl Connection {
     /// See [`CannotCall`]; the connection is as before.
     pub fn oneway(&mut self, head: &CallHead<'_>, arguments: &[u8]) -> Result<(), CannotCall> {
         // The frame of a call is as long, but for the id that this one has not.
-        let cost = self.admit(head, arguments)? - 4;
-        self.outgoing.start_oneway(cost);
+        let cost = self.admit(Frame::overhead(head) - ID_BYTES, head, arguments)?;
+        self.outgoing.start_oneway(cost, self.queued);
         self.push(&Frame::Oneway {
             head: *head,
             arguments,
@@ -173,14 +174,19 @@ impl Connection {
     }
 
     /// Checks a call against what the other end announced; gives the frame's length.
-    fn admit(&self, head: &CallHead<'_>, arguments: &[u8]) -> Result<u32, CannotCall> {
+    fn admit(
+        &self,
+        overhead: usize,
+        head: &CallHead<'_>,
+        arguments: &[u8],
+    ) -> Result<u32, CannotCall> {
         if self.is_closing() {
             return Err(CannotCall::Closing);
         }
         if head.name.is_empty() || head.name.len() > MAX_NAME {
             return Err(CannotCall::BadName);
         }
-        let length = Frame::overhead(head) + arguments.len() - crate::frame::LENGTH_BYTES;
+        let length = overhead + arguments.len() - LENGTH_BYTES;
         let cost = self.check_length(length).map_err(CannotCall::TooLarge)?;
         if self.outgoing.has_room(cost, self.peer()) {
             Ok(cost)
@@ -217,8 +223,9 @@ impl Connection {
     /// If the result is larger than the caller accepts: answer with an error instead.
     pub fn result(&mut self, id: CallId, value: &[u8]) -> Result<(), TooLarge> {
         self.check_length(value.len().saturating_add(5))?;
-        if self.incoming.end(id) {
+        if self.incoming.is_live(id) {
             self.push(&Frame::Result { id, value });
+            self.incoming.end(id, self.queued);
         }
         Ok(())
     }
@@ -230,8 +237,9 @@ impl Connection {
     /// If the failure is larger than the caller accepts: answer with a shorter one.
     pub fn error(&mut self, id: CallId, failure: &[u8]) -> Result<(), TooLarge> {
         self.check_length(failure.len().saturating_add(5))?;
-        if self.incoming.end(id) {
+        if self.incoming.is_live(id) {
             self.push(&Frame::Error { id, failure });
+            self.incoming.end(id, self.queued);
         }
         Ok(())
     }
@@ -267,10 +275,11 @@ impl Connection {
         self.incoming.has_said_goodbye() || self.outgoing.heard_goodbye()
     }
 
-    /// Whether both ends have said goodbye, no call is live and everything was written.
+    /// Whether both ends have said goodbye, no call is live and everything was written, what gives
+    /// slots back included: without it, the other end would take the close for a loss.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.is_parted() && self.queued == self.written
+        self.is_parted() && !self.has_output() && self.queued == self.written
     }
 
     /// Whether both ends have said goodbye and owe each other no answer: if the connection breaks
@@ -298,7 +307,9 @@ impl Connection {
         self.incoming.is_live(id)
     }
 
-    /// Takes in a frame; `length` is what its length field said.
+    /// Takes in a frame; `length` is what its length field said. Bytes that were written before the
+    /// frame was read must have been reported by [`Self::wrote`]: what was not written cannot have
+    /// been answered.
     ///
     /// # Errors
     ///
@@ -310,6 +321,7 @@ impl Connection {
                 head,
                 arguments,
             } => {
+                self.check_goodbye()?;
                 let accepted = self
                     .incoming
                     .start(id, length, self.opened.local_limits())?;
@@ -325,6 +337,7 @@ impl Connection {
                 })
             }
             Frame::Oneway { head, arguments } => {
+                self.check_goodbye()?;
                 let accepted = self
                     .incoming
                     .start_oneway(length, self.opened.local_limits())?;
@@ -339,8 +352,12 @@ impl Connection {
                     Event::Refused
                 })
             }
-            Frame::Result { id, value } => Ok(Event::Result(self.outgoing.end(id)?, value)),
-            Frame::Error { id, failure } => Ok(Event::Error(self.outgoing.end(id)?, failure)),
+            Frame::Result { id, value } => {
+                Ok(Event::Result(self.outgoing.end(id, self.written)?, value))
+            }
+            Frame::Error { id, failure } => {
+                Ok(Event::Error(self.outgoing.end(id, self.written)?, failure))
+            }
             // The final frame may have crossed the cancel: an id that is not live is no violation.
             Frame::Cancel { id } => Ok(if self.incoming.is_live(id) {
                 Event::Cancel(id)
@@ -348,7 +365,10 @@ impl Connection {
                 Event::Liveness
             }),
             Frame::Done { calls, bytes } => {
-                self.outgoing.end_oneways(calls, bytes)?;
+                if calls == 0 {
+                    return Err(Violation::Malformed("a done frame for no calls"));
+                }
+                self.outgoing.end_oneways(calls, bytes, self.written)?;
                 Ok(Event::Freed)
             }
             Frame::Ping { token } => {
@@ -365,6 +385,14 @@ impl Connection {
             }
             Frame::Goodbye { calls } => Ok(Event::Goodbye(self.outgoing.hear_goodbye(calls)?)),
         }
+    }
+
+    /// Who has said goodbye makes no calls.
+    fn check_goodbye(&self) -> Result<(), Violation> {
+        if self.outgoing.heard_goodbye() {
+            return Err(Violation::AfterGoodbye("a call after goodbye"));
+        }
+        Ok(())
     }
 
     fn push(&mut self, frame: &Frame<'_>) {
@@ -415,6 +443,7 @@ impl Connection {
     fn gather(&mut self) {
         if let Some((calls, bytes)) = self.incoming.take_done() {
             self.push(&Frame::Done { calls, bytes });
+            self.incoming.queued_done((calls, bytes), self.queued);
         }
         if let Some(token) = self.pong.take() {
             self.push(&Frame::Pong { token });
@@ -424,6 +453,7 @@ impl Connection {
     /// The kernel has taken the next `bytes` of the output.
     pub fn wrote(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes as u64).min(self.queued);
+        self.incoming.wrote(self.written);
     }
 
     /// Ends all calls that we made, for a connection that is gone; each is given once.

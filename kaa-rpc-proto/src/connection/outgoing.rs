@@ -1,8 +1,10 @@
 //! The calls that this end makes.
 
+use std::collections::VecDeque;
+
 use super::Token;
 use crate::error::Violation;
-use crate::frame::CallId;
+use crate::frame::{CallId, LENGTH_BYTES};
 use crate::limits::Limits;
 
 /// Calls in flight. Ids are dense and the lowest are used first, so the table is as long as the
@@ -14,6 +16,10 @@ pub(super) struct Outgoing {
     live: u32,
     oneways: u32,
     oneway_bytes: u64,
+    /// Oneway calls that the other end cannot have read yet, when it last gave some back: where the
+    /// frames end in the stream, and their lengths.
+    unwritten: VecDeque<(u64, u32)>,
+    unwritten_bytes: u64,
     /// Of live calls and oneway calls together.
     bytes: u64,
     /// Calls and oneway calls since the connection opened.
@@ -38,8 +44,7 @@ enum Call {
 impl Outgoing {
     pub(super) fn has_room(&self, cost: u32, peer: &Limits) -> bool {
         // A single call always fits: a window is at least one call and one frame.
-        self.in_flight() < peer.max_calls
-            && (self.bytes == 0 || self.bytes + u64::from(cost) <= peer.max_request_bytes)
+        self.in_flight() < peer.max_calls && self.bytes + u64::from(cost) <= peer.max_request_bytes
     }
 
     pub(super) fn in_flight(&self) -> u32 {
@@ -71,11 +76,13 @@ impl Outgoing {
         (self.calls.len() - 1) as CallId
     }
 
-    pub(super) fn start_oneway(&mut self, cost: u32) {
+    pub(super) fn start_oneway(&mut self, cost: u32, start: u64) {
         self.sent += 1;
         self.oneways += 1;
         self.oneway_bytes += u64::from(cost);
         self.bytes += u64::from(cost);
+        self.unwritten.push_back((end_of(start, cost), cost));
+        self.unwritten_bytes += u64::from(cost);
     }
 
     /// Nobody waits for `id` any more. Says whether somebody did.
@@ -86,36 +93,51 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn end(&mut self, id: CallId) -> Result<Option<Token>, Violation> {
-        let place = self
-            .calls
-            .get_mut(id as usize)
-            .ok_or(Violation::NoSuchCall(id))?;
-        let Call::Live { token, cost, .. } = std::mem::replace(place, Call::Vacant) else {
-            return Err(Violation::NoSuchCall(id));
-        };
-        self.live -= 1;
-        self.bytes -= u64::from(cost);
-        self.free.push(id);
-        Ok(token)
+    /// A final frame came, when the stream was written up to `written`.
+    pub(super) fn end(&mut self, id: CallId, written: u64) -> Result<Option<Token>, Violation> {
+        match self.calls.get_mut(id as usize) {
+            // What was not written cannot have been answered. To take such an answer would let the
+            // other end make us call on and on without reading anything.
+            Some(
+                place @ &mut Call::Live {
+                    token, cost, start, ..
+                },
+            ) if end_of(start, cost) <= written => {
+                *place = Call::Vacant;
+                self.live -= 1;
+                self.bytes -= u64::from(cost);
+                self.free.push(id);
+                Ok(token)
+            }
+            _ => Err(Violation::NoSuchCall(id)),
+        }
     }
 
-    pub(super) fn end_oneways(&mut self, calls: u32, bytes: u64) -> Result<(), Violation> {
-        let left = self
-            .oneways
-            .checked_sub(calls)
-            .ok_or(Violation::TooManyDone)?;
-        let left_bytes = self
-            .oneway_bytes
-            .checked_sub(bytes)
-            .ok_or(Violation::TooManyDone)?;
-        if (left == 0) != (left_bytes == 0) {
-            return Err(Violation::TooManyDone);
+    /// A `done` frame came, when the stream was written up to `written`.
+    pub(super) fn end_oneways(
+        &mut self,
+        calls: u32,
+        bytes: u64,
+        written: u64,
+    ) -> Result<(), Violation> {
+        while let Some(&(end, cost)) = self.unwritten.front()
+            && end <= written
+        {
+            self.unwritten_bytes -= u64::from(cost);
+            self.unwritten.pop_front();
         }
-        self.oneways = left;
-        self.oneway_bytes = left_bytes;
-        self.bytes -= bytes;
-        Ok(())
+        // `unwritten` has at most `oneways` entries, which is a u32.
+        let sent = self.oneways - self.unwritten.len() as u32;
+        let sent_bytes = self.oneway_bytes - self.unwritten_bytes;
+        match (sent.checked_sub(calls), sent_bytes.checked_sub(bytes)) {
+            (Some(calls_left), Some(bytes_left)) if (calls_left == 0) == (bytes_left == 0) => {
+                self.oneways -= calls;
+                self.oneway_bytes -= bytes;
+                self.bytes -= bytes;
+                Ok(())
+            }
+            _ => Err(Violation::TooManyDone),
+        }
     }
 
     pub(super) fn heard_goodbye(&self) -> bool {
@@ -170,4 +192,9 @@ impl Outgoing {
             _ => None,
         })
     }
+}
+
+/// Where the frame that begins at `start` ends in the stream.
+fn end_of(start: u64, cost: u32) -> u64 {
+    start + LENGTH_BYTES as u64 + u64::from(cost)
 }

@@ -1,0 +1,11 @@
+//! The state of an open connection: two honest ends under any schedule, and one end against a peer
+//! that keeps to nothing.
+
+mod abandon;
+mod closing;
+mod hostile;
+mod model;
+mod output;
+mod pair;
+mod schedules;
+mod windows;

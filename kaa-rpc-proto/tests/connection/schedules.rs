@@ -1,0 +1,605 @@
+//! Two honest ends under random schedules, watched by the [`Model`]; and ends with one flaw each,
+//! to show that it sees them.
+
+use std::collections::BTreeMap;
+
+use kaa_rpc_proto::frame::{self, CallHead, CallId, Frame, Split};
+use kaa_rpc_proto::{CannotCall, Limits, Progress, Token};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::model::{Model, Objection, ensure};
+use crate::pair::{ALL, Pair, Seen};
+
+#[derive(Clone, Debug)]
+struct Schedule {
+    limits: [Limits; 2],
+    /// Each with the end that does it.
+    steps: Vec<(usize, Step)>,
+    /// The connection breaks after the steps; otherwise both ends say goodbye.
+    breaks: bool,
+}
+
+/// `usize`s choose among what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    Call { size: usize },
+    Oneway { size: usize },
+    Cancel(usize),
+    Detach(usize),
+    Result(usize, usize),
+    Error(usize, usize),
+    OnewayDone(usize),
+    Ping,
+    Goodbye,
+    Write(usize),
+    Deliver(usize),
+}
+
+/// What is wrong with an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    /// Makes a new call with the id of one that it has just cancelled.
+    FreesAtCancel,
+    /// Does not answer what was cancelled.
+    DropsCancelled,
+    /// Does not give oneway calls back.
+    KeepsOneways,
+    /// Calls although the window is full.
+    IgnoresWindow,
+    /// Calls although it has said goodbye.
+    CallsAfterGoodbye,
+    /// Answers a second time.
+    AnswersTwice,
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    (1..5_u32, 0..3_u64).prop_map(|(max_calls, more)| Limits {
+        max_calls,
+        max_frame: 64 << 10,
+        max_request_bytes: (64 << 10) + (more << 15),
+        ..Limits::default()
+    })
+}
+
+/// Mostly small, sometimes around what still fits.
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![8 => 0..60_usize, 2 => 20_000..45_000_usize, 1 => 65_500..65_540_usize]
+}
+
+/// Mostly a part of a frame.
+fn count() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => 1..30_usize, 2 => 30..3000_usize, 2 => Just(ALL)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = any::<usize>;
+    prop_oneof![
+        20 => size().prop_map(|size| Step::Call { size }),
+        10 => size().prop_map(|size| Step::Oneway { size }),
+        6 => which().prop_map(Step::Cancel),
+        2 => which().prop_map(Step::Detach),
+        12 => (which(), size()).prop_map(|(which, size)| Step::Result(which, size)),
+        5 => (which(), size()).prop_map(|(which, size)| Step::Error(which, size)),
+        10 => which().prop_map(Step::OnewayDone),
+        3 => Just(Step::Ping),
+        1 => Just(Step::Goodbye),
+        30 => count().prop_map(Step::Write),
+        30 => count().prop_map(Step::Deliver),
+    ]
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    (
+        [limits(), limits()],
+        vec((0..2_usize, step()), 0..300),
+        any::<bool>(),
+    )
+        .prop_map(|(limits, steps, breaks)| Schedule {
+            limits,
+            steps,
+            breaks,
+        })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// For its token.
+    Yes,
+    /// Cancelled or detached: the token must not come.
+    No,
+    /// The token came.
+    Over,
+}
+
+/// What the driver of an end and its user know.
+#[derive(Default)]
+struct Driver {
+    /// All that were ever made, in order; `None`: oneway.
+    made: Vec<Option<Token>>,
+    /// By token, which is the number of the call.
+    calls: BTreeMap<Token, (CallId, Waiting)>,
+    /// Calls of the other end that run; oneway ones by their cost.
+    runs: Vec<(CallId, bool)>,
+    oneways: Vec<u32>,
+    /// Calls of the other end that arrived and were to be run.
+    dispatched: Vec<String>,
+    /// The observer's view of what was written and what arrived: whole frames are cut off.
+    written: Vec<u8>,
+    arrived: Vec<u8>,
+    /// Calls whose last byte was written.
+    calls_written: usize,
+}
+
+struct Simulation {
+    pair: Pair,
+    model: Model,
+    drivers: [Driver; 2],
+    flaw: Option<Flaw>,
+}
+
+fn run(schedule: &Schedule, flaw: Option<Flaw>) -> Result<(), Objection> {
+    let [client, server] = schedule.limits;
+    let mut simulation = Simulation {
+        pair: Pair::new(client, server),
+        model: Model::new(schedule.limits),
+        drivers: Default::default(),
+        flaw,
+    };
+    for (end, step) in &schedule.steps {
+        simulation.step(*end, step)?;
+    }
+    if schedule.breaks {
+        simulation.break_off()
+    } else {
+        simulation.part()
+    }
+}
+
+impl Simulation {
+    fn step(&mut self, end: usize, step: &Step) -> Result<(), Objection> {
+        match *step {
+            Step::Call { size } => self.call(end, size, false)?,
+            Step::Oneway { size } => self.call(end, size, true)?,
+            Step::Cancel(which) => {
+                if let Some(id) = self.forget(end, which) {
+                    self.pair.ends[end].connection.cancel(id);
+                    if self.flaw == Some(Flaw::FreesAtCancel) {
+                        self.inject_call(end, id);
+                    }
+                }
+            }
+            Step::Detach(which) => {
+                if let Some(id) = self.forget(end, which) {
+                    self.pair.ends[end].connection.detach(id);
+                }
+            }
+            Step::Result(which, size) => self.answer(end, which, size, false)?,
+            Step::Error(which, size) => self.answer(end, which, size, true)?,
+            Step::OnewayDone(which) => {
+                let oneways = &mut self.drivers[end].oneways;
+                if !oneways.is_empty() && self.flaw != Some(Flaw::KeepsOneways) {
+                    let cost = oneways.swap_remove(which % oneways.len());
+                    self.pair.ends[end].connection.oneway_done(cost);
+                }
+            }
+            Step::Ping => {
+                let connection = &mut self.pair.ends[end].connection;
+                if !connection.awaits_pong() {
+                    connection.ping();
+                }
+            }
+            Step::Goodbye => self.goodbye(end),
+            Step::Write(count) => self.write(end, count)?,
+            Step::Deliver(count) => self.deliver(end, count)?,
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, end: usize, size: usize, oneway: bool) -> Result<(), Objection> {
+        let driver = &mut self.drivers[end];
+        let connection = &mut self.pair.ends[end].connection;
+        let number = Token::try_from(driver.made.len()).unwrap();
+        let name = number.to_string();
+        let head = CallHead::new(&name);
+        let arguments = vec![0; size];
+        let sent = if oneway {
+            connection.oneway(&head, &arguments).map(|()| None)
+        } else {
+            connection.call(number, &head, &arguments).map(Some)
+        };
+        match sent {
+            Ok(None) => driver.made.push(None),
+            Ok(Some(id)) => {
+                driver.made.push(Some(number));
+                driver.calls.insert(number, (id, Waiting::Yes));
+            }
+            Err(CannotCall::WindowFull) if self.flaw == Some(Flaw::IgnoresWindow) => {
+                self.inject_call(end, number);
+            }
+            Err(CannotCall::Closing) if self.flaw == Some(Flaw::CallsAfterGoodbye) => {
+                self.inject_call(end, 0);
+            }
+            Err(CannotCall::BadName) => return Err("a sound name was refused".to_owned()),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What a flawed driver sends behind the connection's back.
+    fn inject_call(&mut self, end: usize, id: CallId) {
+        self.pair.ends[end].inject(&Frame::Call {
+            id,
+            head: CallHead::new("flaw"),
+            arguments: b"\x90\x80",
+        });
+    }
+
+    fn forget(&mut self, end: usize, which: usize) -> Option<CallId> {
+        let waiting = self.drivers[end]
+            .calls
+            .values_mut()
+            .filter(|(_, waiting)| *waiting == Waiting::Yes);
+        let mut waiting: Vec<_> = waiting.collect();
+        if waiting.is_empty() {
+            return None;
+        }
+        let index = which % waiting.len();
+        waiting[index].1 = Waiting::No;
+        Some(waiting[index].0)
+    }
+
+    fn answer(
+        &mut self,
+        end: usize,
+        which: usize,
+        size: usize,
+        error: bool,
+    ) -> Result<(), Objection> {
+        let runs = &mut self.drivers[end].runs;
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let (id, cancelled) = runs.swap_remove(which % runs.len());
+        if cancelled && self.flaw == Some(Flaw::DropsCancelled) {
+            return Ok(());
+        }
+        let connection = &mut self.pair.ends[end].connection;
+        ensure!(connection.serves(id), "{id} runs, but is not live");
+        let value = vec![0; size];
+        let answered = if error {
+            connection.error(id, &value)
+        } else {
+            connection.result(id, &value)
+        };
+        ensure!(
+            answered.is_err() == (size + 5 > 64 << 10),
+            "an answer of {size} bytes"
+        );
+        if answered.is_err() {
+            connection
+                .error(id, b"\x80")
+                .map_err(|_| "a small error does not fit".to_owned())?;
+        }
+        ensure!(!connection.serves(id), "{id} was answered, but is live");
+        if self.flaw == Some(Flaw::AnswersTwice) {
+            self.pair.ends[end].inject(&Frame::Result { id, value: b"\xc0" });
+        }
+        Ok(())
+    }
+
+    fn goodbye(&mut self, end: usize) {
+        self.model.says_goodbye(end);
+        self.pair.ends[end].connection.goodbye();
+    }
+
+    fn write(&mut self, end: usize, count: usize) -> Result<(), Objection> {
+        let bytes = self.pair.ends[end].write(count);
+        let driver = &mut self.drivers[end];
+        driver.written.extend(bytes);
+        while let Some(body) = cut(&mut driver.written)? {
+            let frame = Frame::decode(&body).map_err(|error| error.to_string())?;
+            driver.calls_written += usize::from(is_call(&body));
+            self.model.sent(end, &frame, body.len() as u32)?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, to: usize, count: usize) -> Result<(), Objection> {
+        let (bytes, seen) = self.pair.deliver(to, count);
+        let seen = seen.map_err(|violation| format!("violation: {violation}"))?;
+        self.drivers[to].arrived.extend(bytes);
+        let mut frames = 0;
+        while let Some(body) = cut(&mut self.drivers[to].arrived)? {
+            let frame = Frame::decode(&body).map_err(|error| error.to_string())?;
+            let accepts = self.model.accepts(to);
+            self.model.arrived(to, &frame, body.len() as u32)?;
+            let event = seen.get(frames).ok_or("a frame was swallowed")?;
+            self.see(to, accepts, &frame, event)?;
+            frames += 1;
+        }
+        ensure!(seen.len() == frames, "an event without a frame");
+        // Like a real driver: the answer to goodbye is goodbye. Not within the batch, as all of it
+        // went through the connection already.
+        if seen.iter().any(|seen| matches!(seen, Seen::Goodbye(_))) {
+            self.goodbye(to);
+        }
+        Ok(())
+    }
+
+    fn see(
+        &mut self,
+        end: usize,
+        accepts: bool,
+        frame: &Frame<'_>,
+        event: &Seen,
+    ) -> Result<(), Objection> {
+        let driver = &mut self.drivers[end];
+        match (frame, event) {
+            (Frame::Call { id, head, .. }, Seen::Call { id: told, name, .. }) if accepts => {
+                ensure!(
+                    Some(*id) == *told && head.name == name,
+                    "another call was told"
+                );
+                driver.runs.push((*id, false));
+                driver.dispatched.push(name.clone());
+            }
+            (
+                Frame::Oneway { head, .. },
+                Seen::Call {
+                    id: None,
+                    cost,
+                    name,
+                    ..
+                },
+            ) if accepts => {
+                ensure!(head.name == name, "another call was told");
+                driver.oneways.push(*cost);
+                driver.dispatched.push(name.clone());
+            }
+            (Frame::Call { .. } | Frame::Oneway { .. }, Seen::Refused) if !accepts => {}
+            (Frame::Result { id, value: body }, Seen::Result(token, told))
+            | (Frame::Error { id, failure: body }, Seen::Error(token, told)) => {
+                ensure!(body == told, "another answer was told");
+                if let Some(token) = token {
+                    let (of, _) = driver.calls[token];
+                    ensure!(of == *id, "token {token} is of {of}, not of {id}");
+                    driver.comes_back(*token)?;
+                }
+            }
+            (Frame::Cancel { id }, Seen::Cancel(told)) => {
+                let runs = driver.runs.iter_mut().find(|(run, _)| run == id);
+                let (_, cancelled) = runs.ok_or("a call that does not run is cancelled")?;
+                ensure!(id == told, "another call is cancelled");
+                *cancelled = true;
+            }
+            (Frame::Cancel { id }, Seen::Liveness) => {
+                ensure!(
+                    driver.runs.iter().all(|(run, _)| run != id),
+                    "a cancel was swallowed"
+                );
+            }
+            (Frame::Goodbye { .. }, Seen::Goodbye(tokens)) => {
+                for token in tokens {
+                    driver.comes_back(*token)?;
+                }
+                let (driver, other) = self.two(end);
+                for token in tokens {
+                    let ran = other.dispatched.contains(&token.to_string());
+                    ensure!(!ran, "call {token} ran, and was said not to have");
+                }
+                // The same for those that remain: whoever still waits, runs or ran there.
+                for (token, (_, waiting)) in &driver.calls {
+                    let ran = other.dispatched.contains(&token.to_string());
+                    ensure!(
+                        *waiting != Waiting::Yes || ran,
+                        "call {token} will never end"
+                    );
+                }
+            }
+            (Frame::Done { .. }, Seen::Freed)
+            | (Frame::Ping { .. } | Frame::Pong { .. }, Seen::Liveness) => {}
+            (frame, event) => return Err(format!("{frame:?} became {event:?}")),
+        }
+        Ok(())
+    }
+
+    fn two(&self, end: usize) -> (&Driver, &Driver) {
+        (&self.drivers[end], &self.drivers[1 - end])
+    }
+
+    /// All work is done, both ends say goodbye, and everything arrives.
+    fn part(&mut self) -> Result<(), Objection> {
+        for _ in 0..10 {
+            for end in 0..2 {
+                while !self.drivers[end].runs.is_empty() {
+                    self.answer(end, 0, 1, false)?;
+                }
+                for _ in 0..self.drivers[end].oneways.len() {
+                    self.step(end, &Step::OnewayDone(0))?;
+                }
+                // Twice: the first takes what was left of an earlier one.
+                self.write(end, ALL)?;
+                self.write(end, ALL)?;
+                self.deliver(1 - end, ALL)?;
+            }
+        }
+        self.goodbye(0);
+        for _ in 0..10 {
+            for end in 0..2 {
+                self.write(end, ALL)?;
+                self.write(end, ALL)?;
+                self.deliver(1 - end, ALL)?;
+            }
+        }
+        ensure!(self.pair.is_quiet(), "there is no end to what is sent");
+        for end in 0..2 {
+            ensure!(
+                self.pair.ends[end].connection.is_finished(),
+                "end {end} does not finish"
+            );
+            ensure!(
+                self.pair.ends[end].connection.abandon().is_empty(),
+                "end {end} still has calls"
+            );
+            self.drivers[end].check_all_over()?;
+            self.check_order(end)?;
+        }
+        self.model.check_end()
+    }
+
+    /// The connection is gone. Every call that somebody waits for comes back, with how far it got.
+    fn break_off(&mut self) -> Result<(), Objection> {
+        for end in 0..2 {
+            let begun = self.calls_begun(end)?;
+            for (token, progress) in self.pair.ends[end].connection.abandon() {
+                let driver = &mut self.drivers[end];
+                driver.comes_back(token)?;
+                let number = token as usize;
+                let expected = if number < begun {
+                    Progress::MayHaveRun
+                } else {
+                    Progress::NeverSent
+                };
+                ensure!(
+                    progress == expected,
+                    "call {token}: {progress:?}, not {expected:?}"
+                );
+                let ran = self.drivers[1 - end]
+                    .dispatched
+                    .contains(&token.to_string());
+                ensure!(
+                    !ran || progress == Progress::MayHaveRun,
+                    "call {token} ran unsent"
+                );
+            }
+            self.drivers[end].check_all_over()?;
+            self.check_order(end)?;
+        }
+        Ok(())
+    }
+
+    /// How many calls of an end have at least one byte written.
+    fn calls_begun(&self, end: usize) -> Result<usize, Objection> {
+        let driver = &self.drivers[end];
+        if driver.written.is_empty() {
+            return Ok(driver.calls_written);
+        }
+        // A part of a frame was written: which kind it is, may stand in what was not.
+        let mut frame = driver.written.clone();
+        frame.extend(self.pair.ends[end].unwritten());
+        let body = cut(&mut frame)?.ok_or("half a frame was queued")?;
+        Ok(driver.calls_written + usize::from(is_call(&body)))
+    }
+
+    /// What `end` dispatched is a beginning of what the other end called, in its order.
+    fn check_order(&self, end: usize) -> Result<(), Objection> {
+        let (this, other) = self.two(end);
+        ensure!(
+            this.dispatched.len() <= other.made.len(),
+            "more calls than were made"
+        );
+        for (number, name) in this.dispatched.iter().enumerate() {
+            ensure!(
+                *name == number.to_string(),
+                "call {name} came as number {number}"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Driver {
+    fn comes_back(&mut self, token: Token) -> Result<(), Objection> {
+        let (_, waiting) = self.calls.get_mut(&token).ok_or("a token of nobody")?;
+        ensure!(
+            *waiting == Waiting::Yes,
+            "token {token} came, but was {waiting:?}"
+        );
+        *waiting = Waiting::Over;
+        Ok(())
+    }
+
+    fn check_all_over(&self) -> Result<(), Objection> {
+        for (token, (_, waiting)) in &self.calls {
+            ensure!(*waiting != Waiting::Yes, "token {token} never came back");
+        }
+        Ok(())
+    }
+}
+
+fn is_call(body: &[u8]) -> bool {
+    matches!(body.first(), Some(1 | 2))
+}
+
+/// Takes the first whole frame, without its length.
+fn cut(bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Objection> {
+    match frame::split(bytes, 64 << 10) {
+        Ok(Split::Frame(body, consumed)) => {
+            let body = body.to_vec();
+            bytes.drain(..consumed);
+            Ok(Some(body))
+        }
+        Ok(Split::Incomplete(_)) => Ok(None),
+        Err(violation) => Err(violation.to_string()),
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 128, ..Config::default() })]
+
+    #[test]
+    fn honest_ends_keep_every_promise_under_any_schedule(schedule in schedule()) {
+        run(&schedule, None).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// What the same test says of an end with a flaw.
+#[track_caller]
+fn assert_seen(flaw: Flaw, expected: &str) {
+    let config = Config {
+        cases: 512,
+        max_shrink_iters: 0,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let result = TestRunner::new_with_rng(config, rng).run(&schedule(), |schedule| {
+        run(&schedule, Some(flaw)).map_err(TestCaseError::fail)
+    });
+    let text = result
+        .expect_err("the model does not see the flaw")
+        .to_string();
+    assert!(text.contains(expected), "{flaw:?} is seen as: {text}");
+}
+
+#[test]
+fn the_model_sees_an_id_that_is_used_before_the_final_frame() {
+    assert_seen(Flaw::FreesAtCancel, "is still live");
+}
+
+#[test]
+fn the_model_sees_a_cancelled_call_that_is_not_answered() {
+    assert_seen(Flaw::DropsCancelled, "does not finish");
+}
+
+#[test]
+fn the_model_sees_oneway_calls_that_are_not_given_back() {
+    assert_seen(Flaw::KeepsOneways, "does not finish");
+}
+
+#[test]
+fn the_model_sees_a_call_beyond_the_window() {
+    assert_seen(Flaw::IgnoresWindow, "window");
+}
+
+#[test]
+fn the_model_sees_a_call_after_goodbye() {
+    assert_seen(Flaw::CallsAfterGoodbye, "a call after goodbye");
+}
+
+#[test]
+fn the_model_sees_a_second_answer() {
+    assert_seen(Flaw::AnswersTwice, "which does not run");
+}
