@@ -10,6 +10,7 @@ use kaa_rpc_runtime::{
 };
 
 use crate::arguments::WordArguments;
+use crate::details::details;
 use crate::json;
 use crate::report::{Failure, Status};
 use crate::time;
@@ -47,6 +48,9 @@ pub(crate) struct Call {
     /// Print a result that is a string or bytes as it is, not as JSON
     #[arg(short, long)]
     raw: bool,
+    /// Tell what went wrong on standard error as one line of JSON
+    #[arg(long)]
+    json_errors: bool,
     /// Which of the program's secrets this one is, where it has several
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     key_id: String,
@@ -86,6 +90,12 @@ Exit status:
   2  the command line makes no sense, or the secret cannot be read; nothing was sent
   3  not connected: nobody listens there, or the secrets differ; the function did not run
 
+  With --json-errors, standard error gets an object with the members "error", "message" and "help".
+  "error" is one of declared, fault, panic, bad_arguments, unknown_function, timed_out, cancelled,
+  connection_lost, failed (all status 1), usage (2) and not_connected (3). A declared error has its
+  "name" and "value" too, a fault its "kind", "causes" and "trace", a bad argument its "parameter",
+  "expected" and "got", an unknown function the "closest" name.
+
 Examples:
   export KAA_SECRET_FILE=~/.config/player.secret
   kaa call unix:player add 40 2
@@ -99,6 +109,13 @@ const PARTING: Duration = Duration::from_secs(1);
 
 impl Call {
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        self.run_call().map_err(|failure| match self.json_errors {
+            true => failure.in_json(),
+            false => failure,
+        })
+    }
+
+    fn run_call(&self) -> Result<(), Failure> {
         let arguments = WordArguments::parse(&self.words, &self.strings)?;
         let path = self.secret_file.as_deref().ok_or_else(no_secret)?;
         let secret = Secret::from_file(path).map_err(|error| unreadable(path, &error))?;
@@ -139,8 +156,12 @@ impl Call {
                 Failure::usage(error.to_string())
             }
             ConnectError::Handshake(HandshakeError::Refused) => {
+                let key_id = match self.key_id.as_str() {
+                    "" => String::new(),
+                    id => format!(", under the key id `{id}`"),
+                };
                 self.handshake(error).help(format!(
-                    "probably a wrong secret: this is the one in {}, and the server needs the same",
+                    "probably a wrong secret: this is the one in {}, and the server needs the same{key_id}",
                     secret.display()
                 ))
             }
@@ -196,28 +217,32 @@ impl Call {
             Error::Unencodable(_) => Status::Usage,
             _ => Status::Failed,
         };
-        Failure::new(status, error.to_string())
+        let failure = Failure::new(status, error.to_string()).details(details(&error));
+        match &error {
+            Error::BadArguments(bad) if bad.expected == "f32" && bad.got.contains("float") => {
+                failure.help("{\"$f32\": 0.1} stands for the f32 that is closest to a number")
+            }
+            _ => failure,
+        }
     }
 
     fn print(&self, value: &Value) -> Result<(), Failure> {
         let terminal = io::stdout().is_terminal();
         let text;
-        let bytes = match value {
-            // On a terminal they stay JSON, as they might steer it.
-            Value::String(text) if self.raw && !terminal => text.as_bytes(),
-            Value::Bytes(bytes) if self.raw && !terminal => bytes,
+        let (bytes, line_end) = match value {
+            // On a terminal, what might steer it stays JSON.
+            Value::String(text) if self.raw && !(terminal && json::needs_escapes(text)) => {
+                (text.as_bytes(), "\n")
+            }
+            Value::Bytes(bytes) if self.raw && !terminal => (&**bytes, ""),
             _ => {
                 text = if terminal {
                     json::write_pretty(value)
                 } else {
                     json::write_compact(value)
                 };
-                text.as_bytes()
+                (text.as_bytes(), "\n")
             }
-        };
-        let line_end = match value {
-            Value::Bytes(_) if self.raw && !terminal => "",
-            _ => "\n",
         };
         let mut out = io::stdout().lock();
         let written = out

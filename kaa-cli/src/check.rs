@@ -8,7 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 use kaa_idl::{Checked, Diagnostic, MAX_FILE_SIZE, Severity, SourceLoader, Style};
 
-use crate::report::{Failure, Status};
+use crate::report::{Failure, Status, say};
 
 /// Check .kidl files
 ///
@@ -42,10 +42,15 @@ impl Check {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let checked = kaa_idl::check(&self.files, &self.include, &Files);
         match self.format {
-            Format::Full => anstream::eprint!("{}", checked.render(style())),
+            Format::Full => {
+                let text = checked.render(style());
+                if let Some(text) = text.strip_suffix('\n') {
+                    say(format_args!("{text}"));
+                }
+            }
             Format::Short => {
                 for diagnostic in checked.diagnostics() {
-                    eprintln!("{}", self.short(&checked, diagnostic));
+                    say(format_args!("{}", self.short(&checked, diagnostic)));
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kaa_rpc_runtime::Secret;
 
-use crate::report::{Failure, Status};
+use crate::report::{Failure, Status, say};
 
 /// Make a secret file, for a server and its clients to share
 ///
@@ -21,10 +21,10 @@ impl Keygen {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         Secret::create_file(&self.file)
             .map_err(|error| Failure::new(Status::Failed, error.to_string()))?;
-        anstream::eprintln!(
+        say(format_args!(
             "made a new secret in {}, which only you can read",
             self.file.display()
-        );
+        ));
         Ok(())
     }
 }

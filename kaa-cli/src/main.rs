@@ -6,6 +6,7 @@
 mod arguments;
 mod call;
 mod check;
+mod details;
 mod json;
 mod keygen;
 mod report;

@@ -114,6 +114,51 @@ fn status_1_the_call_failed() {
 }
 
 #[test]
+fn errors_as_json() {
+    let fixture = Fixture::new();
+    let told = |status: i32, args: &[&str]| -> serde_json::Value {
+        let ran = fixture.call(&[&["--json-errors"], args].concat());
+        ran.fails(status, &[]);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        serde_json::from_str(&ran.stderr).unwrap()
+    };
+    let error = told(1, &["play", "8"]);
+    assert_eq!(
+        error,
+        serde_json::json!({
+            "error": "declared",
+            "message": "no track 8 (media.player.PlayError)",
+            "help": null,
+            "name": "media.player.PlayError",
+            "value": {"not_found": {"id": 8}},
+        })
+    );
+    let error = told(1, &["stop"]);
+    assert_eq!(error["error"], "fault");
+    assert_eq!(error["trace"].as_array().unwrap().len(), 1);
+    assert_eq!(told(1, &["crash"])["error"], "panic");
+    let error = told(1, &["add", "true"]);
+    assert_eq!(
+        (&error["error"], &error["parameter"]),
+        (&"bad_arguments".into(), &"a".into())
+    );
+    let error = told(1, &["tilte"]);
+    assert_eq!(
+        (&error["error"], &error["closest"]),
+        (&"unknown_function".into(), &"title".into())
+    );
+    assert_eq!(told(1, &["wait", "--timeout=20ms"])["error"], "timed_out");
+    assert_eq!(told(1, &["hang_up"])["error"], "connection_lost");
+    assert_eq!(told(2, &["add", "x"])["error"], "usage");
+    assert_eq!(
+        told(3, &["add", "1", "--key-id=x"])["error"],
+        "not_connected"
+    );
+    let ran = fixture.call(&["add", "1", "--json-errors"]);
+    ran.gives("2");
+}
+
+#[test]
 fn status_1_wrong_arguments_name_the_parameter() {
     let fixture = Fixture::new();
     let ran = fixture.call(&["add", r#""text""#]);
@@ -124,6 +169,8 @@ fn status_1_wrong_arguments_name_the_parameter() {
     ran.fails(1, &["at most 2 positional arguments", "got 3"]);
     let ran = fixture.call(&["add", "1", "bb=2"]);
     ran.fails(1, &["`bb`", "unknown name"]);
+    let ran = fixture.call(&["louder", "0.1"]);
+    ran.fails(1, &["`by`", "expected f32", "help: {\"$f32\": 0.1}"]);
     let ran = fixture.call(&["add"]);
     ran.fails(1, &["`a`", "expected an argument, got none"]);
 }
@@ -231,7 +278,7 @@ fn status_3_wrong_secret() {
     ran.fails(3, &["cannot connect to unix:player", "wrong secret"]);
     ran.fails(3, &[other.to_str().unwrap()]);
     let ran = fixture.call(&["add", "1", "--key-id", "guest"]);
-    ran.fails(3, &["cannot connect to unix:player"]);
+    ran.fails(3, &["cannot connect to unix:player", "key id `guest`"]);
 }
 
 #[test]

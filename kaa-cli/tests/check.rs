@@ -134,6 +134,18 @@ fn include_folders() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough() {
+    let folder = Folder::new(&[("typo.kidl", TYPO)]);
+    for format in ["full", "short"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = kaa(["check", "typo.kidl", "--format", format]);
+        let status = command.current_dir(folder.path()).stderr(writer).status();
+        assert_eq!(status.unwrap().code(), Some(1));
+    }
+}
+
+#[test]
 fn colours_when_they_are_wanted() {
     let folder = Folder::new(&[("typo.kidl", TYPO)]);
     let check = |name: &str| {

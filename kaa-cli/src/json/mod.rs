@@ -20,7 +20,7 @@ mod read;
 mod write;
 
 pub(crate) use read::{NotRead, read};
-pub(crate) use write::{write_compact, write_pretty};
+pub(crate) use write::{needs_escapes, write_compact, write_pretty};
 
 /// The keys of objects that stand for something else.
 mod key {

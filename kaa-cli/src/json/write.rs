@@ -22,7 +22,7 @@ pub(crate) fn write_pretty(value: &Value) -> String {
 fn shield(text: serde_json::Result<String>) -> String {
     // Nothing that `Json` gives can fail: keys are strings, floats are finite.
     let text = text.unwrap_or_default();
-    if !text.chars().any(acts) {
+    if !needs_escapes(&text) {
         return text;
     }
     let mut shielded = String::with_capacity(text.len());
@@ -34,6 +34,11 @@ fn shield(text: serde_json::Result<String>) -> String {
         }
     }
     shielded
+}
+
+/// Whether a terminal might act on something in `text`.
+pub(crate) fn needs_escapes(text: &str) -> bool {
+    text.chars().any(acts)
 }
 
 /// Control characters, and those that reorder the text around them. All have four hexadecimal digits.
