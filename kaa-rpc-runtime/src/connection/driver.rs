@@ -236,7 +236,7 @@ impl Driver {
         let mut buffer = buffers::take_read();
         let read = match self.transport.poll_read(cx, &mut buffer) {
             Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(Err(error)) => Err(self.reason(CloseReason::Lost(error))),
+            Poll::Ready(Err(error)) => Err(self.reason(lost(error))),
             Poll::Ready(Ok(0)) => Err(self.reason(CloseReason::Ended)),
             Poll::Ready(Ok(count)) => self
                 .handle(buffer.get(..count).unwrap_or_default(), pass)

@@ -184,6 +184,10 @@ impl Running {
         }
     }
 
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.scope.deadline
+    }
+
     /// Hands the handler to the executor. Its next poll is its own task's.
     pub(crate) fn spawn(mut self) {
         let shared = Arc::clone(&self.responder.shared);

@@ -418,8 +418,18 @@ impl State {
     }
 
     /// Whether a call of a serial function may run now; if not, it is kept until it may.
-    pub(crate) fn enter_serial(&mut self, queue: u64, running: Running) -> Option<Running> {
-        self.served.enter_serial(queue, running)
+    pub(crate) fn enter_serial(
+        &mut self,
+        queue: u64,
+        running: Running,
+        after: &mut After,
+    ) -> Option<Running> {
+        let deadline = running.deadline();
+        let free = self.served.enter_serial(queue, running);
+        if free.is_none() {
+            self.arm(deadline, after);
+        }
+        free
     }
 
     /// Queues the answer to a call that was served.

@@ -152,7 +152,7 @@ impl Dispatcher {
         if let Some(queue) = function.serial {
             match self
                 .shared
-                .with(|state, _| state.enter_serial(queue, running))
+                .with(|state, after| state.enter_serial(queue, running, after))
             {
                 Some(free) => running = free,
                 None => return Dispatched::Settled,
