@@ -156,10 +156,8 @@ impl<P> Server<P> {
     ///
     /// **Cancel safe:** dropping the future does not stop the close.
     pub async fn close(&self) {
-        self.inner.begin_close();
-        let channels: Vec<Channel> = self.inner.lock().values().cloned().collect();
-        for channel in channels {
-            channel.close().await;
+        for channel in self.inner.begin_close() {
+            channel.closed().await;
         }
     }
 }
@@ -187,9 +185,6 @@ impl<P: From<Channel>> Server<P> {
 impl<P> Drop for Server<P> {
     fn drop(&mut self) {
         self.inner.begin_close();
-        // The last handles: each closes its channel in order.
-        let channels = std::mem::take(&mut *self.inner.lock());
-        drop(channels);
     }
 }
 
@@ -236,14 +231,22 @@ impl Inner {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin_close(&self) {
-        drop(
-            self.file
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+    /// Frees the address, and lets all channels begin to close; gives them.
+    fn begin_close(&self) -> Vec<Channel> {
+        let file = self
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(file);
         self.closing.send_replace(true);
+        let channels: Vec<Channel> = self.lock().values().cloned().collect();
+        for channel in &channels {
+            channel
+                .shared()
+                .begin_close(channel.shared().close_timeout());
+        }
+        channels
     }
 
     /// Accepts until the server is closed; the listener goes with it.
