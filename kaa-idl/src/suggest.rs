@@ -1,5 +1,38 @@
 //! "did you mean …?"
 
+use std::cell::Cell;
+
+/// Suggests names, until it has compared so many that a file full of mistakes would take long.
+pub(crate) struct Suggestions {
+    comparisons_left: Cell<usize>,
+}
+
+impl Default for Suggestions {
+    fn default() -> Self {
+        Self {
+            comparisons_left: Cell::new(200_000),
+        }
+    }
+}
+
+impl Suggestions {
+    /// As [`closest`], for lists that a file can make long.
+    pub(crate) fn closest<'a>(
+        &self,
+        wanted: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        let budget = self.comparisons_left.get();
+        let mut left = budget;
+        let found = closest(
+            wanted,
+            names.into_iter().take(budget).inspect(|_| left -= 1),
+        );
+        self.comparisons_left.set(left);
+        found
+    }
+}
+
 /// The one of `names` that is most like `wanted`, if any is like it at all.
 pub(crate) fn closest<'a>(
     wanted: &str,
@@ -62,6 +95,15 @@ mod tests {
         assert_eq!(distance("track", "brick", 2), Some(2));
         assert_eq!(distance("track", "brick", 1), None);
         assert_eq!(distance("", "ab", 2), Some(2));
+    }
+
+    #[test]
+    fn suggestions_end() {
+        let suggestions = Suggestions::default();
+        let names = || std::iter::repeat_n("Track", 150_000);
+        assert_eq!(suggestions.closest("Trak", names()), Some("Track"));
+        assert_eq!(suggestions.closest("Trak", names()), Some("Track"));
+        assert_eq!(suggestions.closest("Trak", names()), None);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::schema::Lifetime;
 use crate::suggest::closest;
 use crate::syntax::ast::{Attribute, Prelude, Text, Value, ValueKind};
+use crate::syntax::span::Span;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What attributes can mark.
@@ -60,7 +62,8 @@ impl Checker<'_> {
     /// Reads the attributes before something of the kind `target`.
     pub(super) fn attributes(&mut self, prelude: &Prelude, target: Target) -> Marks {
         let mut marks = Marks::default();
-        for (index, attribute) in prelude.attributes.iter().enumerate() {
+        let mut seen: HashMap<&str, Span> = HashMap::new();
+        for attribute in &prelude.attributes {
             let name = attribute.name.text.as_str();
             let Some((_, only, example)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
                 let known = KNOWN.iter().map(|(known, ..)| *known);
@@ -87,10 +90,7 @@ impl Checker<'_> {
                 );
                 continue;
             }
-            if let Some(first) = prelude.attributes[..index]
-                .iter()
-                .find(|before| before.name.text == name)
-            {
+            if let Some(first) = seen.get(name) {
                 self.sink.push(
                     Diagnostic::new(
                         Code::AttributeTwice,
@@ -98,10 +98,11 @@ impl Checker<'_> {
                         format!("`@{name}` given twice"),
                     )
                     .labelled("again here")
-                    .and(first.span, "first here"),
+                    .and(*first, "first here"),
                 );
                 continue;
             }
+            seen.insert(name, attribute.span);
             if let Err(wanted) = marks.read(attribute) {
                 // An argument that is malformed in itself was reported.
                 if !attribute

@@ -26,18 +26,14 @@ impl<'a> Checker<'a> {
                 .map(|function| (&function.name, naming::function(&function.name.text))),
         );
         let prefix = prefix.filter(|prefix| self.check_prefix(prefix));
-        let mut taken: HashMap<String, Span> = HashMap::new();
+        let mut taken: HashMap<String, (Span, &str)> = HashMap::new();
         functions
             .iter()
             .map(|function| {
                 let (lowered, span) = self.function(file, function, prefix);
-                if let Some(first) = taken.get(&lowered.wire_name) {
+                if let Some((first, name)) = taken.get(&lowered.wire_name) {
                     // Two functions of one name were reported as that.
-                    let spelled = span != function.name.span || *first != function.name.span;
-                    let same = functions
-                        .iter()
-                        .any(|it| it.name.span == *first && it.name.text == function.name.text);
-                    if spelled && !same {
+                    if *name != function.name.text {
                         self.sink.push(
                             Diagnostic::new(
                                 Code::WireDuplicate,
@@ -52,7 +48,7 @@ impl<'a> Checker<'a> {
                         );
                     }
                 } else {
-                    taken.insert(lowered.wire_name.clone(), span);
+                    taken.insert(lowered.wire_name.clone(), (span, &function.name.text));
                 }
                 lowered
             })
@@ -102,14 +98,14 @@ impl<'a> Checker<'a> {
 
     fn check_oneway(&mut self, function: &ast::Function) {
         let answers = [
-            (function.result.as_ref().map(|ty| ty.span), "a result"),
+            (function.result.as_ref().map(|ty| ty.span), "has a result"),
             (function.yields.as_ref().map(|ty| ty.span), "yields"),
             (function.throws.as_ref().map(|path| path.span), "throws"),
         ];
         for (span, what) in answers {
             if let Some(span) = span {
                 self.sink.push(
-                    Diagnostic::new(Code::Oneway, span, format!("a oneway function with {what}"))
+                    Diagnostic::new(Code::Oneway, span, format!("a oneway function that {what}"))
                         .labelled("nothing comes back from a oneway function")
                         .with_help("remove this, or the `oneway`"),
                 );
@@ -256,8 +252,11 @@ impl<'a> Checker<'a> {
         };
         let wire_name = format!("{}{name}", prefix.map_or("", |prefix| &prefix.text));
         if !is_wire_name(&wire_name) {
-            self.sink
-                .push(malformed(span, &format!("`{wire_name}` is no wire name")));
+            let message = match wire_name.len() {
+                length if length > MAX_WIRE_NAME => format!("a wire name of {length} bytes"),
+                _ => format!("`{wire_name}` is no wire name"),
+            };
+            self.sink.push(malformed(span, &message));
         } else if wire_name.starts_with("kaa.") {
             self.sink.push(reserved(
                 span,

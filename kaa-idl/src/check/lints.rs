@@ -6,6 +6,7 @@ use super::imports::LoadedFile;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::naming;
 use crate::syntax::ast::{Field, Function, Item, ItemKind, Name};
+use std::collections::HashSet;
 
 /// Adds warnings.
 pub(super) fn lint(files: &[LoadedFile], lowered: &Lowered, sink: &mut Sink) {
@@ -21,7 +22,7 @@ pub(super) fn lint(files: &[LoadedFile], lowered: &Lowered, sink: &mut Sink) {
     }
 }
 
-fn unused_imports(file: &LoadedFile, used: &[usize], sink: &mut Sink) {
+fn unused_imports(file: &LoadedFile, used: &HashSet<usize>, sink: &mut Sink) {
     for (index, (import, span)) in file.imports.iter().enumerate() {
         if let Some((_, first)) = file.imports[..index]
             .iter()

@@ -3,16 +3,16 @@
 use super::Checker;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::schema::MessagePart;
-use crate::suggest::closest;
 use crate::syntax::ast::{Field, Text};
 use crate::syntax::span::Span;
+use std::collections::HashMap;
 
 /// A piece of a message before its fields are looked up; places are offsets in the text.
 #[derive(Debug, PartialEq)]
 enum Piece<'t> {
     Text(String),
     Field(&'t str, usize),
-    /// A brace without its partner, and its length.
+    /// Braces without a name between, or one without its partner, and their length.
     Stray(usize, usize),
 }
 
@@ -32,33 +32,36 @@ impl Checker<'_> {
             }
             false => message.span,
         };
+        let indexes: HashMap<&str, usize> = fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| (field.name.text.as_str(), index))
+            .collect();
         let mut parts = Vec::new();
         for piece in split(&message.text) {
             match piece {
                 Piece::Text(text) => parts.push(MessagePart::Text(text)),
-                Piece::Field(name, at) => {
-                    match fields.iter().position(|field| field.name.text == name) {
-                        Some(index) => parts.push(MessagePart::Field(index)),
-                        None => {
-                            let names = fields.iter().map(|field| field.name.text.as_str());
-                            self.sink.push(
-                                Diagnostic::new(
-                                    Code::UnknownField,
-                                    span(at, name.len()),
-                                    format!("this variant has no field `{name}`"),
-                                )
-                                .labelled("not found")
-                                .did_you_mean(closest(name, names))
-                                .with_note("a brace itself is written `{{` or `}}`"),
-                            );
-                        }
+                Piece::Field(name, at) => match indexes.get(name) {
+                    Some(&index) => parts.push(MessagePart::Field(index)),
+                    None => {
+                        let names = fields.iter().map(|field| field.name.text.as_str());
+                        self.sink.push(
+                            Diagnostic::new(
+                                Code::UnknownField,
+                                span(at, name.len()),
+                                format!("this variant has no field `{name}`"),
+                            )
+                            .labelled("not found")
+                            .did_you_mean(self.suggestions.closest(name, names))
+                            .with_note("a brace itself is written `{{` or `}}`"),
+                        );
                     }
-                }
+                },
                 Piece::Stray(at, length) => self.sink.push(
                     Diagnostic::new(
                         Code::BadTemplate,
                         span(at, length),
-                        "a brace without its partner",
+                        "malformed braces in a message",
                     )
                     .labelled("expected `{name}`")
                     .with_help("a brace itself is written `{{` or `}}`"),
@@ -92,8 +95,13 @@ fn split(text: &str) -> Vec<Piece<'_>> {
             pieces.push(Piece::Field(&rest[1..=name_length], at + 1));
             at += name_length + 2;
         } else {
-            pieces.push(Piece::Stray(at, 1));
-            at += 1;
+            // `{a b}` is one mistake, not two.
+            let close = rest[1..]
+                .find(['{', '}'])
+                .filter(|&end| rest.starts_with('{') && rest[1 + end..].starts_with('}'));
+            let length = close.map_or(1, |end| end + 2);
+            pieces.push(Piece::Stray(at, length));
+            at += length;
         }
     }
     plain.push_str(&text[at..]);
@@ -129,10 +137,16 @@ mod tests {
         let text = |text: &str| Piece::Text(text.to_owned());
         assert_eq!(split("{"), [Piece::Stray(0, 1)]);
         assert_eq!(split("a}"), [text("a"), Piece::Stray(1, 1)]);
+        assert_eq!(split("{a b}"), [Piece::Stray(0, 5)]);
         assert_eq!(
-            split("{a b}"),
-            [Piece::Stray(0, 1), text("a b"), Piece::Stray(4, 1)]
+            split("{}x{ {a}"),
+            [
+                Piece::Stray(0, 2),
+                text("x"),
+                Piece::Stray(3, 1),
+                text(" "),
+                Piece::Field("a", 6)
+            ]
         );
-        assert_eq!(split("{}"), [Piece::Stray(0, 1), Piece::Stray(1, 1)]);
     }
 }

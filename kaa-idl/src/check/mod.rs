@@ -6,6 +6,7 @@
 
 mod attributes;
 mod channels;
+mod cycles;
 mod functions;
 mod graph;
 mod imports;
@@ -20,11 +21,12 @@ use crate::diagnostics::{self, Diagnostic, Severity, Sink, Style};
 use crate::schema::{
     Alias, Const, Declaration, DeclarationId, Interface, Package, Schema, Struct, Type, Value,
 };
+use crate::suggest::Suggestions;
 use crate::syntax::ast::{Item, ItemKind};
 use crate::syntax::span::{Source, Span};
 use attributes::Target;
 use imports::{Loaded, LoadedFile};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 pub use imports::SourceLoader;
@@ -117,19 +119,20 @@ impl Checked {
 struct Lowered {
     schema: Schema,
     /// For each file the packages that it refers to.
-    used: Vec<Vec<usize>>,
+    used: Vec<HashSet<usize>>,
 }
 
 /// What the passes share.
 struct Checker<'a> {
     /// Imported ones first. The indexes are those of packages and of their declarations.
     files: &'a [LoadedFile],
-    names: names::Names,
+    names: names::Names<'a>,
+    suggestions: Suggestions,
     /// What each sound alias stands for.
     aliases: HashMap<DeclarationId, Type>,
     /// The types of the constants.
     consts: HashMap<DeclarationId, Type>,
-    used: Vec<Vec<usize>>,
+    used: Vec<HashSet<usize>>,
     sink: &'a mut Sink,
 }
 
@@ -138,9 +141,10 @@ impl<'a> Checker<'a> {
         Self {
             files,
             names: names::Names::default(),
+            suggestions: Suggestions::default(),
             aliases: HashMap::new(),
             consts: HashMap::new(),
-            used: vec![Vec::new(); files.len()],
+            used: vec![HashSet::new(); files.len()],
             sink,
         }
     }

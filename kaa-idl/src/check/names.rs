@@ -4,7 +4,7 @@ use super::Checker;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::naming;
 use crate::schema::DeclarationId;
-use crate::suggest::closest;
+
 use crate::syntax::ast::{ItemKind, Name, Path};
 use std::collections::{HashMap, HashSet};
 
@@ -35,13 +35,22 @@ const RESERVED: [&str; 7] = ["any", "list", "map", "stream", "true", "false", "n
 
 /// The declared names.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct Names<'a> {
     /// The index of each package; the first, where there are two.
     packages: HashMap<String, usize>,
     /// For each package the indexes of its declarations.
     declarations: Vec<HashMap<String, usize>>,
     /// For each package names that are declared but could not be read.
     unread: Vec<HashSet<String>>,
+    /// The indexes of the variants of each enum.
+    variants: HashMap<DeclarationId, HashMap<&'a str, usize>>,
+}
+
+impl Names<'_> {
+    /// The index of the variant `name` of the enum `id`.
+    pub(super) fn variant(&self, id: DeclarationId, name: &str) -> Option<usize> {
+        self.variants.get(&id)?.get(name).copied()
+    }
 }
 
 /// What a name is wanted for; suggestions are of that kind.
@@ -106,6 +115,19 @@ impl<'a> Checker<'a> {
             for (declaration, item) in file.ast.items.iter().enumerate() {
                 table.entry(item.name.text.clone()).or_insert(declaration);
                 self.check_reserved(&item.name);
+                if let ItemKind::Enum { variants, .. } = &item.kind {
+                    let names = variants
+                        .iter()
+                        .enumerate()
+                        .map(|(index, variant)| (variant.name.text.as_str(), index));
+                    self.names.variants.insert(
+                        DeclarationId {
+                            package: index,
+                            index: declaration,
+                        },
+                        names.collect(),
+                    );
+                }
             }
             self.names.declarations.push(table);
             self.names
@@ -237,7 +259,7 @@ impl<'a> Checker<'a> {
             .iter()
             .find(|(package, _)| self.files[*package].package == name)
         {
-            self.used[file].push(*package);
+            self.used[file].insert(*package);
             return Some(*package);
         }
         let diagnostic = if let Some(&package) = self.names.packages.get(&name) {
@@ -268,7 +290,7 @@ impl<'a> Checker<'a> {
                 format!("there is no package `{name}`"),
             )
             .labelled("unknown package")
-            .did_you_mean(closest(&name, imported))
+            .did_you_mean(self.suggestions.closest(&name, imported))
         } else {
             // The missing import may be the one.
             return None;
@@ -316,7 +338,9 @@ impl<'a> Checker<'a> {
         if let Some(known) = foreign(&name.text).filter(|_| wanted == Wanted::Type) {
             return diagnostic.with_help(known);
         }
-        let suggestion = closest(&name.text, declared.chain(builtin));
+        let suggestion = self
+            .suggestions
+            .closest(&name.text, declared.chain(builtin));
         let full = suggestion.map(|name| match package == file {
             true => name.to_owned(),
             false => format!("{}.{name}", self.files[package].package),

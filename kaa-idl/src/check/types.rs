@@ -1,12 +1,11 @@
 //! Types: what they name, and whether they make sense together.
 
-use super::names::{LISTED, Wanted};
-use super::{Checker, graph};
+use super::Checker;
+use super::names::Wanted;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::limits::{MAX_NESTING, MAX_TUPLE};
-use crate::schema::{Declaration, DeclarationId, Integer, Package, Type, Variant};
+use crate::limits::MAX_TUPLE;
+use crate::schema::{DeclarationId, Integer, Type};
 use crate::syntax::ast::{self, ItemKind, TypeKind};
-use std::collections::HashMap;
 
 /// Where a type stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +26,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Names only.
-    fn resolve(&mut self, file: usize, written: &ast::Type) -> Option<Type> {
+    pub(super) fn resolve(&mut self, file: usize, written: &ast::Type) -> Option<Type> {
         match &written.kind {
             TypeKind::Optional(inner) => Some(Type::Optional(Box::new(self.resolve(file, inner)?))),
             TypeKind::Tuple(members) => {
@@ -139,7 +138,7 @@ impl<'a> Checker<'a> {
 
     /// Reports combinations that make no sense. `ty` is what `written` resolved to, so both have the
     /// same shape.
-    fn validate(&mut self, written: &ast::Type, ty: &Type, place: Place) {
+    pub(super) fn validate(&mut self, written: &ast::Type, ty: &Type, place: Place) {
         match (&written.kind, ty) {
             (TypeKind::Optional(inner), Type::Optional(inner_ty)) => {
                 self.validate_optional(written, inner, inner_ty);
@@ -221,156 +220,6 @@ impl<'a> Checker<'a> {
     pub(super) fn describe(&self, ty: &Type) -> String {
         ty.display_with(&|id| self.item(id).name.text.clone())
     }
-
-    /// Finds out what each alias stands for. Those that lead to themselves, or nest too deeply, are
-    /// reported and left out.
-    pub(super) fn resolve_aliases(&mut self) {
-        let mut written: HashMap<DeclarationId, &'a ast::Type> = HashMap::new();
-        let mut ids = Vec::new();
-        for (package, file) in self.files.iter().enumerate() {
-            for (index, item) in file.ast.items.iter().enumerate() {
-                if let ItemKind::Alias(ty) = &item.kind {
-                    let id = DeclarationId { package, index };
-                    written.insert(id, ty);
-                    ids.push(id);
-                    // Until it is known what they stand for, all aliases count as sound.
-                    self.aliases.insert(id, Type::Named(id));
-                }
-            }
-        }
-        let mut found: HashMap<DeclarationId, Type> = HashMap::new();
-        for &id in &ids {
-            if let Some(ty) = self.resolve(id.package, written[&id]) {
-                found.insert(id, ty);
-            }
-        }
-        let mentions = |id: DeclarationId| {
-            let mut names = Vec::new();
-            if let Some(ty) = found.get(&id) {
-                ty.for_each_name(&mut |name| names.push(name));
-            }
-            names.retain(|name| written.contains_key(name));
-            names
-        };
-        let walk = graph::walk(ids, mentions);
-        for cycle in &walk.cycles {
-            self.report_alias_cycle(cycle);
-        }
-        self.aliases.clear();
-        let mut depths = HashMap::new();
-        for id in walk.order {
-            // One that is not known yet is part of a cycle, or leads to what is broken.
-            if mentions(id)
-                .iter()
-                .any(|name| !self.aliases.contains_key(name))
-            {
-                continue;
-            }
-            let Some(ty) = found.get(&id).cloned() else {
-                continue;
-            };
-            let depth = 1 + ty.depth(&|name| depths.get(&name).copied().unwrap_or(0));
-            if depth > MAX_NESTING {
-                self.report_deep_alias(id);
-                continue;
-            }
-            depths.insert(id, depth);
-            self.aliases.insert(id, ty);
-        }
-        // Now that aliases can be followed.
-        for file in 0..self.files.len() {
-            for (index, item) in self.files[file].ast.items.iter().enumerate() {
-                let id = DeclarationId {
-                    package: file,
-                    index,
-                };
-                if let (ItemKind::Alias(written), Some(ty)) =
-                    (&item.kind, self.aliases.get(&id).cloned())
-                {
-                    self.validate(written, &ty, Place::Other);
-                }
-            }
-        }
-    }
-
-    fn report_alias_cycle(&mut self, cycle: &[DeclarationId]) {
-        let Some((first, rest)) = cycle.split_first() else {
-            return;
-        };
-        let name = &self.item(*first).name;
-        let mut diagnostic = Diagnostic::new(
-            Code::AliasCycle,
-            name.span,
-            format!("`{}` stands for itself", name.text),
-        )
-        .labelled("an alias of itself");
-        for id in rest.iter().take(LISTED) {
-            diagnostic = diagnostic.and(self.item(*id).name.span, "by way of this");
-        }
-        self.sink
-            .push(diagnostic.with_help("use a struct for a type that refers to itself"));
-    }
-
-    fn report_deep_alias(&mut self, id: DeclarationId) {
-        let name = &self.item(id).name;
-        self.sink.push(
-            Diagnostic::new(
-                Code::TooDeep,
-                name.span,
-                format!("`{}` nests more than {MAX_NESTING} deep", name.text),
-            )
-            .labelled("counting the aliases that it is made of")
-            .with_help("use a struct for an inner part"),
-        );
-    }
-
-    /// Reports types of which a value would have no end.
-    pub(super) fn check_containment(&mut self, packages: &[Package]) {
-        let declarations = packages.iter().enumerate().flat_map(|(package, it)| {
-            (0..it.declarations.len()).map(move |index| DeclarationId { package, index })
-        });
-        let contained = |id: DeclarationId| {
-            let mut names = Vec::new();
-            let mut add = |ty: &Type| ty.for_each_contained(&mut |name| names.push(name));
-            match &packages[id.package].declarations[id.index] {
-                Declaration::Alias(alias) => add(&alias.ty),
-                Declaration::Struct(it) => it.fields.iter().for_each(|field| add(&field.ty)),
-                // Even if another variant would end it: an enum has room for each of its variants.
-                Declaration::Enum(it) | Declaration::Error(it) => {
-                    it.variants.iter().flat_map(fields).for_each(&mut add);
-                }
-                _ => {}
-            }
-            names
-        };
-        let walk = graph::walk(declarations, contained);
-        for cycle in walk.cycles {
-            self.report_containment(&cycle);
-        }
-    }
-
-    fn report_containment(&mut self, cycle: &[DeclarationId]) {
-        let is_alias = |id: &&DeclarationId| matches!(self.item(**id).kind, ItemKind::Alias(_));
-        let Some(first) = cycle.iter().find(|id| !is_alias(id)) else {
-            return;
-        };
-        let name = &self.item(*first).name;
-        let mut diagnostic = Diagnostic::new(
-            Code::Infinite,
-            name.span,
-            format!("`{}` contains itself", name.text),
-        )
-        .labelled("a value of it would be infinitely large");
-        for id in cycle.iter().filter(|id| *id != first).take(LISTED) {
-            diagnostic = diagnostic.and(self.item(*id).name.span, "by way of this");
-        }
-        self.sink
-            .push(diagnostic.with_help("put `?`, `list` or `map` between"));
-    }
-}
-
-fn fields(variant: &Variant) -> impl Iterator<Item = &Type> {
-    variant.fields.iter().map(|field| &field.ty)
 }
 
 fn tuple_size(written: &ast::Type, members: &[ast::Type]) -> Diagnostic {
@@ -378,7 +227,7 @@ fn tuple_size(written: &ast::Type, members: &[ast::Type]) -> Diagnostic {
     let diagnostic = Diagnostic::new(
         Code::TupleSize,
         written.span,
-        format!("a tuple has two to {MAX_TUPLE} members"),
+        format!("a tuple has 2 to {MAX_TUPLE} members"),
     )
     .labelled(format!("found {found}"));
     match found {

@@ -4,7 +4,7 @@ use super::names::{LISTED, Wanted, kind_in_words};
 use super::{Checker, graph};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::schema::{Declaration, DeclarationId, Integer, Package, Type, Value};
-use crate::suggest::closest;
+
 use crate::syntax::ast::{self, Item, ItemKind, Path, ValueKind};
 use crate::syntax::span::Span;
 
@@ -63,15 +63,17 @@ impl<'a> Checker<'a> {
         }
         if !self.has_literals(&ty) {
             let found = self.describe(wanted);
-            self.sink.push(
-                Diagnostic::new(
-                    Code::NoLiteral,
-                    written.span,
-                    format!("a `{found}` has no default"),
-                )
-                .labelled("there are no literals of this type")
-                .with_help(format!("make it optional: `{found}?`")),
-            );
+            let diagnostic = Diagnostic::new(
+                Code::NoLiteral,
+                written.span,
+                format!("a `{found}` has no default"),
+            )
+            .labelled("there are no literals of this type");
+            self.sink.push(match ty {
+                Type::Stream(_) => diagnostic,
+                _ => diagnostic.with_help(format!("make it optional: `{found}?`")),
+            });
+
             return None;
         }
         match (&written.kind, &ty) {
@@ -204,10 +206,7 @@ impl<'a> Checker<'a> {
     /// A word: `true`, a variant of the wanted enum, or a constant.
     fn named_value(&mut self, file: usize, path: &Path, wanted: &Type, ty: &Type) -> Option<Value> {
         if let (Type::Named(id), Some(name)) = (ty, path.single())
-            && let Some(variant) = self
-                .variants(*id)
-                .iter()
-                .position(|variant| variant.name.text == name)
+            && let Some(variant) = self.names.variant(*id, name)
         {
             return self.variant(*id, variant, path.span);
         }
@@ -315,7 +314,7 @@ impl<'a> Checker<'a> {
             )
             .labelled("not found")
             .and(item.name.span, "declared here")
-            .did_you_mean(closest(&last.text, names)),
+            .did_you_mean(self.suggestions.closest(&last.text, names)),
         )
     }
 

@@ -36,9 +36,10 @@ pub(super) fn diagnostic(
     let found = scan
         .token_at(failed)
         .filter(|token| token.start == failed && token.end <= text.len());
-    if let Some(doc) = found.filter(|token| token.kind == TokenKind::Doc) {
-        return lost_doc(doc, text, source);
+    if let Some(doc) = lost_doc(found, failed, text, scan) {
+        return lost(doc, text, source);
     }
+
     let what = found.map_or_else(|| at_failure(text, failed), |token| in_words(token, text));
     if let Some(end) = missing_at_line_end(&expected, failed, text, scan) {
         let span = Span {
@@ -79,7 +80,26 @@ pub(super) fn diagnostic(
     }
 }
 
-fn lost_doc(doc: &Token, text: &str, source: usize) -> Diagnostic {
+/// The documentation that is to blame: `found` at a place where nothing can be documented, or what
+/// stands before something that cannot have any.
+fn lost_doc<'s>(
+    found: Option<&'s Token>,
+    failed: usize,
+    text: &str,
+    scan: &'s Scan,
+) -> Option<&'s Token> {
+    let is_doc = |token: &&Token| token.kind == TokenKind::Doc;
+    let before = scan.token_before(failed);
+    if let Some(doc) = found.filter(is_doc) {
+        // On a line of its own it may belong to a declaration, before which something is missing.
+        let begins_line = before.is_some_and(|before| text[before.end..doc.start].contains('\n'));
+        return (!begins_line || text[doc.start..].starts_with("//!")).then_some(doc);
+    }
+    let closes = found.is_none_or(|token| matches!(&text[token.start..token.end], "}" | ")" | ";"));
+    before.filter(|before| is_doc(before) && closes)
+}
+
+fn lost(doc: &Token, text: &str, source: usize) -> Diagnostic {
     let span = Span {
         source,
         start: doc.start,
@@ -118,6 +138,7 @@ fn in_words(token: &Token, text: &str) -> String {
     let content = &text[token.start..token.end];
     match token.kind {
         TokenKind::String => "a string".to_owned(),
+        TokenKind::Doc => "documentation".to_owned(),
         _ if content.chars().count() > 40 => "a long word".to_owned(),
         _ => format!("`{content}`"),
     }
@@ -139,6 +160,18 @@ fn help(what: &str, expected: &[&str], found: Option<&Token>, text: &str) -> Opt
             "a field or parameter is written `name: type = default`"
         }
         "`[`" if expected.contains(&"a type") => "a list is written `list<T>`",
+        "`[`" if expected.contains(&"a value") => {
+            "the only list that can be written is the empty one, `[]`"
+        }
+        "`{`" if expected.contains(&"a value") => {
+            "the only map that can be written is the empty one, `{}`"
+        }
+        "`->`" => "the result stands before `yields` and `throws`",
+        "`error`" if expected.contains(&"`enum`") => "an error is never strict; leave out `strict`",
+        _ if expected.contains(&"a function") && first.is_ascii_alphabetic() => {
+            "a function begins with `fn`"
+        }
+
         "`&`" | "`'`" => "there are no references in this language",
         "`public`" | "`pub`" => "everything in a file is public; leave it out",
         "`service`" | "`trait`" => "functions stand in an `interface`",

@@ -164,10 +164,15 @@ impl Lower<'_> {
     }
 
     fn attribute(&mut self, pair: Pair<'_, Rule>) -> Attribute {
-        let span = self.span(&pair);
+        let start = self.span(&pair);
         let mut parts = Parts::of(pair);
         let name = self.name(&parts.pair(Rule::name));
+        let mut span = Span {
+            end: name.span.end,
+            ..start
+        };
         let arguments = parts.take(Rule::arguments).map(|pair| {
+            span = span.to(self.span(&pair));
             Parts::of(pair)
                 .all(Rule::value)
                 .map(|value| self.value(value))
@@ -299,23 +304,7 @@ impl Lower<'_> {
                         span: part_span,
                     };
                 }
-                Rule::named => {
-                    let mut parts = Parts::of(part);
-                    let path = self.path(parts.pair(Rule::path));
-                    let arguments =
-                        parts
-                            .take(Rule::type_arguments)
-                            .map_or_else(Vec::new, |pair| {
-                                Parts::of(pair)
-                                    .all(Rule::type_)
-                                    .map(|argument| self.ty(argument))
-                                    .collect()
-                            });
-                    ty = Type {
-                        kind: TypeKind::Named { path, arguments },
-                        span: part_span,
-                    };
-                }
+                Rule::named => ty = self.named(part),
                 _ => {
                     let span = ty.span.to(part_span);
                     ty = Type {
@@ -328,6 +317,26 @@ impl Lower<'_> {
         ty
     }
 
+    /// White space behind the name is not part of it.
+    fn named(&mut self, pair: Pair<'_, Rule>) -> Type {
+        let mut parts = Parts::of(pair);
+        let path = self.path(parts.pair(Rule::path));
+        let mut span = path.span;
+        let arguments = parts
+            .take(Rule::type_arguments)
+            .map_or_else(Vec::new, |pair| {
+                span = span.to(self.span(&pair));
+                Parts::of(pair)
+                    .all(Rule::type_)
+                    .map(|argument| self.ty(argument))
+                    .collect()
+            });
+        Type {
+            kind: TypeKind::Named { path, arguments },
+            span,
+        }
+    }
+
     fn value(&mut self, pair: Pair<'_, Rule>) -> Value {
         let span = self.span(&pair);
         let kind = match pair.into_inner().next() {
@@ -336,7 +345,13 @@ impl Lower<'_> {
                 Rule::string => ValueKind::String(literal::string(inner.as_str(), span, self.sink)),
                 Rule::empty_list => ValueKind::EmptyList,
                 Rule::empty_map => ValueKind::EmptyMap,
-                _ => ValueKind::Path(self.path(inner)),
+                _ => {
+                    let path = self.path(inner);
+                    return Value {
+                        span: path.span,
+                        kind: ValueKind::Path(path),
+                    };
+                }
             },
             None => ValueKind::Invalid,
         };
