@@ -47,6 +47,12 @@ pub enum Error {
         /// How many calls the other end accepts at once (its `max_calls`).
         window: u32,
     },
+    /// A call inside a handler found as many bytes of calls in flight as the other end accepts, and
+    /// waiting there could wait forever. Nothing was sent.
+    RequestBytesFull {
+        /// How many bytes the calls in flight may have together (its `max_request_bytes`).
+        max_request_bytes: u64,
+    },
     /// Too many calls stand around this one: each a handler that calls back.
     TooDeep {
         /// What the other end said.
@@ -70,6 +76,7 @@ impl Error {
                 | Self::UnknownFunction(_)
                 | Self::Unencodable(_)
                 | Self::WindowFull { .. }
+                | Self::RequestBytesFull { .. }
                 | Self::TooDeep { .. }
         )
     }
@@ -108,6 +115,11 @@ impl fmt::Display for Error {
                 f,
                 "{window} calls are in flight, as many as the other end accepts (max_calls), \
                  and a call made inside a handler does not wait"
+            ),
+            Self::RequestBytesFull { max_request_bytes } => write!(
+                f,
+                "the calls in flight leave no room for this one in the {max_request_bytes} bytes that \
+                 the other end accepts (max_request_bytes), and a call made inside a handler does not wait"
             ),
             Self::TooDeep { message } | Self::TooLarge { message } => Escaped(message).fmt(f),
         }

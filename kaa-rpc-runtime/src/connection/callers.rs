@@ -142,7 +142,7 @@ impl Callers {
     /// Sends the request, or parks it until there is room. `connection` is `None` while it opens.
     pub(super) fn start(
         &mut self,
-        connection: Option<&mut Connection>,
+        mut connection: Option<&mut Connection>,
         request: Request<'_>,
         now: Option<Instant>,
     ) -> Result<Started, Error> {
@@ -150,10 +150,7 @@ impl Callers {
             timeout: request.timeout,
             deadline: request.deadline,
         };
-        let window = connection
-            .as_ref()
-            .map(|connection| connection.opened().peer_limits().max_calls);
-        if let Some(connection) = connection.filter(|_| self.parked.is_empty()) {
+        if let Some(connection) = connection.as_deref_mut().filter(|_| self.parked.is_empty()) {
             let head = CallHead {
                 depth: request.depth,
                 remaining: now.and_then(|now| time.remaining(now)),
@@ -175,8 +172,10 @@ impl Callers {
                 }
             }
         }
-        if let Some(window) = window.filter(|_| request.nested) {
-            return Err(Error::WindowFull { window });
+        if request.nested
+            && let Some(connection) = connection
+        {
+            return Err(full(connection));
         }
         let parked = Box::new(Parked {
             name: request.name.keep(),
@@ -467,6 +466,18 @@ pub(super) fn timed_out(function: &str, after: Option<Duration>) -> Error {
     Error::TimedOut {
         function: function.to_owned(),
         after,
+    }
+}
+
+/// What a call meets that finds no room and does not wait for it.
+fn full(connection: &Connection) -> Error {
+    let limits = connection.opened().peer_limits();
+    if connection.calls_in_flight() < limits.max_calls {
+        let max_request_bytes = limits.max_request_bytes;
+        Error::RequestBytesFull { max_request_bytes }
+    } else {
+        let window = limits.max_calls;
+        Error::WindowFull { window }
     }
 }
 

@@ -348,7 +348,7 @@ impl Driver {
                     let value = state.callers.keep(value);
                     state.callers.end(token, Ended::Value(value), after);
                 }
-                unpark(state, after);
+                state.unpark(after);
             }
             Event::Error(token, failure) => {
                 if let Some(token) = token {
@@ -356,10 +356,10 @@ impl Driver {
                         .callers
                         .end(token, Ended::Failure(failure.to_vec()), after);
                 }
-                unpark(state, after);
+                state.unpark(after);
             }
             Event::Cancel(id) => state.served.cancel(id, after),
-            Event::Freed => unpark(state, after),
+            Event::Freed => state.unpark(after),
             Event::Goodbye(not_run) => {
                 connection.goodbye();
                 let by = Instant::now() + self.shared.close_timeout();
@@ -370,7 +370,7 @@ impl Driver {
                         .callers
                         .end(token, Ended::Error(Error::NotConnected(reason)), after);
                 }
-                unpark(state, after);
+                state.unpark(after);
             }
             Event::Liveness | Event::Refused => {}
         }
@@ -480,12 +480,6 @@ impl Driver {
     }
 }
 
-fn unpark(state: &mut State, after: &mut After) {
-    if let Some(connection) = state.phase.connection() {
-        state.callers.unpark(connection, after);
-    }
-}
-
 fn lost(error: io::Error) -> CloseReason {
     match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => CloseReason::Ended,
@@ -525,6 +519,8 @@ impl Timer {
             let now = Instant::now();
             let made = state.callers.expire(state.phase.connection(), now, after);
             let served = state.served.expire(now, after);
+            // A smaller call may have waited behind one that is overdue.
+            state.unpark(after);
             let closing = state
                 .closing
                 .map(|closing| closing.by)

@@ -213,6 +213,12 @@ impl Shared {
             .and_then(|(now, timeout)| now.checked_add(timeout));
         request.deadline = earlier(own, inherited);
         if let Some(now) = now
+            && request.deadline != own
+        {
+            // The error tells the time that there really was.
+            request.timeout = inherited.map(|inherited| inherited.saturating_duration_since(now));
+        }
+        if let Some(now) = now
             && request.deadline.is_some_and(|deadline| deadline <= now)
         {
             return Err(super::callers::timed_out(
@@ -266,6 +272,8 @@ impl Shared {
     pub(crate) fn cancel_call(&self, slot: usize) {
         self.with(|state, after| {
             state.callers.cancel(state.phase.connection(), slot, after);
+            // A smaller call may have waited behind it.
+            state.unpark(after);
             state.flush(false, after);
         });
     }
@@ -370,6 +378,13 @@ pub(crate) fn too_deep(depth: u16, limit: u32) -> String {
 }
 
 impl State {
+    /// Sends what was waiting for room, as far as there is some.
+    pub(super) fn unpark(&mut self, after: &mut After) {
+        if let Some(connection) = self.phase.connection() {
+            self.callers.unpark(connection, after);
+        }
+    }
+
     /// Lets the driver run soon, unless it will anyway.
     pub(super) fn schedule(&mut self, after: &mut After) {
         if !self.scheduled {

@@ -15,7 +15,7 @@ use super::functions::{Registration, Table, closest};
 use super::reply::{self, Reply};
 use crate::connection::{Responder, Running, Shared, too_deep};
 use crate::context::Context;
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use crate::text::Escaped;
 
 /// A first poll that takes longer is reported: all other calls of the channel wait for it.
@@ -141,6 +141,8 @@ impl Dispatcher {
             })?;
         let cx = Context::new(Arc::clone(&self.shared), scope);
         // Decoding runs user code too: a hand-written `Deserialize`, a conversion.
+        // So does a closure before it gives its future, and that may call back already.
+        let _entered = scope::enter(scope);
         match catch_unwind(AssertUnwindSafe(|| function.run(cx, &mut reader))) {
             Ok(Ok(handler)) => Ok((handler, scope)),
             Ok(Err(error)) => Err(Refusal::Arguments(error)),

@@ -4,5 +4,8 @@
 mod common;
 
 mod calls;
+mod cancellation;
+mod deadlines;
 mod order;
+mod reentrancy;
 mod serial;
