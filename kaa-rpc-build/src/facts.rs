@@ -100,14 +100,27 @@ fn has_float(ty: &Type, floats: &BTreeSet<DeclarationId>) -> bool {
     }
 }
 
-/// Whether a value of type `ty` holds a value of the type `wanted` in itself, not on the heap: then a
-/// field of that type in `wanted` needs a box.
-pub(crate) fn holds_inline(schema: &Schema, ty: &Type, wanted: DeclarationId) -> bool {
+/// Whether an optional `ty` within `owner` must be boxed, because it would hold an `owner` in itself.
+///
+/// An optional type deeper inside `ty` has a box of its own where one is needed, and so have those of
+/// the other types on the way.
+pub(crate) fn needs_box(schema: &Schema, ty: &Type, owner: DeclarationId) -> bool {
+    match ty {
+        Type::Named(_) => holds_inline(schema, ty, owner),
+        Type::Tuple(members) => members
+            .iter()
+            .any(|member| needs_box(schema, member, owner)),
+        _ => false,
+    }
+}
+
+/// Whether a value of type `ty` could hold an `owner` in itself, not on the heap.
+fn holds_inline(schema: &Schema, ty: &Type, owner: DeclarationId) -> bool {
     let mut seen = BTreeSet::new();
     let mut todo = vec![ty];
     while let Some(ty) = todo.pop() {
         match ty {
-            Type::Named(id) if *id == wanted => return true,
+            Type::Named(id) if *id == owner => return true,
             Type::Named(id) if seen.insert(*id) => todo.extend(held(schema.declaration(*id))),
             Type::Optional(inner) => todo.push(inner),
             Type::Tuple(members) => todo.extend(members),

@@ -9,7 +9,7 @@
 //!
 //! Each package becomes a file in `OUT_DIR`, which the program includes as a module:
 //!
-//! ```ignore
+//! ```text
 //! kaa_rpc_runtime::include_schema!(pub mod player = "media.player");
 //! ```
 //!
@@ -29,6 +29,7 @@ mod generate;
 mod kidl;
 mod module;
 mod names;
+mod types;
 mod values;
 
 pub use compile::{Builder, Error, compile, configure};

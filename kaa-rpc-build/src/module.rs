@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
-use kaa_idl::schema::{Declaration, DeclarationId, Field, Package, Schema, Type, Value};
+use kaa_idl::schema::{Declaration, DeclarationId, Package, Schema};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 
 use crate::config::Config;
 use crate::docs::Docs;
-use crate::facts::{Facts, holds_inline};
+use crate::facts::Facts;
 use crate::kidl::Kidl;
 use crate::names::{Names, PackageNames, fresh};
 
@@ -67,17 +67,6 @@ macro_rules! names {
     };
 }
 pub(crate) use names;
-
-/// What a field or an optional parameter is when it is absent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Absent<'a> {
-    /// It may not be.
-    Never,
-    /// `None`
-    None,
-    /// This value.
-    Default(&'a Value),
-}
 
 /// One package while its code is written: finds Rust's words for types, values and names, and remembers
 /// which of them need an import.
@@ -276,117 +265,6 @@ impl<'a> Module<'a> {
     /// Whether something deprecated was mentioned since the last time this was asked.
     pub(crate) fn take_deprecated(&self) -> bool {
         self.deprecated.take()
-    }
-
-    // ---- Types ---------------------------------------------------------------------------------
-
-    pub(crate) fn is_optional(&self, ty: &Type) -> bool {
-        matches!(self.schema.resolve(ty), Type::Optional(_))
-    }
-
-    /// What stands for an absent `field`.
-    pub(crate) fn absent<'f>(&self, field: &'f Field) -> Absent<'f> {
-        match &field.default {
-            _ if self.is_optional(&field.ty) => Absent::None,
-            Some(value) => Absent::Default(value),
-            None => Absent::Never,
-        }
-    }
-
-    /// A type as handlers, results and fields have it.
-    pub(crate) fn owned(&self, ty: &Type) -> TokenStream {
-        self.held(ty, None)
-    }
-
-    /// The type of a field, or of an alias, of `owner`: as [`owned`](Self::owned), but boxed where
-    /// `owner` would contain itself.
-    pub(crate) fn held(&self, ty: &Type, owner: Option<DeclarationId>) -> TokenStream {
-        match ty {
-            Type::Optional(inner) => {
-                names!(self; Option);
-                let tokens = self.held(inner, owner);
-                if owner.is_some_and(|owner| holds_inline(self.schema, inner, owner)) {
-                    names!(self; Box);
-                    quote!(#Option<#Box<#tokens>>)
-                } else {
-                    quote!(#Option<#tokens>)
-                }
-            }
-            Type::List(item) => {
-                names!(self; Vec);
-                let item = self.held(item, None);
-                quote!(#Vec<#item>)
-            }
-            Type::Map(key, value) => {
-                names!(self; BTreeMap);
-                let (key, value) = (self.held(key, None), self.held(value, None));
-                quote!(#BTreeMap<#key, #value>)
-            }
-            Type::Tuple(members) => {
-                let members = members.iter().map(|member| self.held(member, owner));
-                quote!((#(#members),*))
-            }
-            Type::Named(id) => self.path(*id),
-            Type::String => self.name("String"),
-            Type::Bytes => self.name("Bytes"),
-            Type::Timestamp => self.name("Timestamp"),
-            Type::Duration => self.name("Duration"),
-            Type::Any => self.name("Value"),
-            Type::Bool => quote!(bool),
-            Type::F32 => quote!(f32),
-            Type::F64 => quote!(f64),
-            Type::Integer(integer) => {
-                Ident::new(integer.name(), Span::call_site()).into_token_stream()
-            }
-            Type::Stream(_) => unreachable!("streams are refused before anything is written"),
-        }
-    }
-
-    /// A type as a caller gives it, which is borrowed unless it is `Copy`. Of an optional type what is
-    /// inside: who has nothing to give does not set it.
-    pub(crate) fn borrowed(&self, ty: &Type) -> TokenStream {
-        match self.schema.resolve(ty) {
-            Type::Optional(inner) => self.borrowed(inner),
-            _ if self.is_copy(ty) => self.owned(ty),
-            Type::String => quote!(&'a str),
-            Type::Bytes => quote!(&'a [u8]),
-            Type::List(item) => {
-                let item = self.owned(item);
-                quote!(&'a [#item])
-            }
-            _ => {
-                let ty = self.owned(ty);
-                quote!(&'a #ty)
-            }
-        }
-    }
-
-    /// Whether callers give it by value.
-    pub(crate) fn is_copy(&self, ty: &Type) -> bool {
-        match self.schema.resolve(ty) {
-            Type::Bool
-            | Type::Integer(_)
-            | Type::F32
-            | Type::F64
-            | Type::Timestamp
-            | Type::Duration => true,
-            Type::Optional(inner) => self.is_copy(inner),
-            Type::Named(id) => match self.schema.declaration(*id) {
-                Declaration::Enum(it) => {
-                    it.strict && it.variants.iter().all(|variant| variant.fields.is_empty())
-                }
-                _ => false,
-            },
-            _ => false,
-        }
-    }
-
-    pub(crate) fn is_bytes(&self, ty: &Type) -> bool {
-        match self.schema.resolve(ty) {
-            Type::Bytes => true,
-            Type::Optional(inner) => self.is_bytes(inner),
-            _ => false,
-        }
     }
 }
 

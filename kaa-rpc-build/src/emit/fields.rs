@@ -4,8 +4,9 @@ use kaa_idl::schema::{DeclarationId, Field};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use crate::module::{Absent, Module};
+use crate::module::Module;
 use crate::names::fresh;
+use crate::types::Absent;
 
 /// The fields of a struct or of a variant.
 #[derive(Clone, Copy, Debug)]

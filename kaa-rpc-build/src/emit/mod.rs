@@ -2,6 +2,7 @@
 
 mod aliases;
 mod arguments;
+mod call;
 mod channel;
 mod consts;
 mod enums;

@@ -7,7 +7,8 @@ use quote::quote;
 use super::fields::Fields;
 use super::{Items, derives};
 use crate::docs::own;
-use crate::module::{Absent, Module, names};
+use crate::module::{Module, names};
+use crate::types::Absent;
 
 pub(super) fn emit(module: &Module<'_>, id: DeclarationId, it: &Struct, items: &mut Items<'_, '_>) {
     let fields = Fields {
@@ -74,13 +75,10 @@ fn constructor(fields: Fields<'_>, it: &Struct, items: &mut Items<'_, '_>) {
     if parameters.is_empty() {
         return default(fields, &quote!(Self { #(#values),* }), items);
     }
-    let docs = own(&if parameters.len() == it.fields.len() {
-        format!("A `{}` of these fields.", module.names.identifier(owner))
+    let docs = own(if parameters.len() == it.fields.len() {
+        "Makes one from all its fields."
     } else {
-        format!(
-            "A `{}` of these fields, with defaults for those that may be absent.",
-            module.names.identifier(owner)
-        )
+        "Makes one from the fields that must be there; the others are absent or have their defaults."
     });
     let constness = is_const.then(|| quote!(const));
     let name = module.path(owner);

@@ -1,7 +1,14 @@
 //! The code that is generated for `kaa-rpc-build/tests/fixtures`, under every lint that a program could
 //! have switched on. `compile-2021` is the same in the older edition.
 
-#![deny(warnings, missing_docs, unused, nonstandard_style, future_incompatible, rust_2018_idioms)]
+#![deny(
+    warnings,
+    missing_docs,
+    unused,
+    nonstandard_style,
+    future_incompatible,
+    rust_2018_idioms
+)]
 #![deny(clippy::all, clippy::pedantic, rustdoc::all)]
 
 kaa_rpc_runtime::include_schema!(

@@ -1,0 +1,318 @@
+//! A call of a function through a proxy, and its setters.
+
+use kaa_idl::schema::{Parameter, ParameterKind, Type, Value};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::arguments::Parameters;
+use super::interface_trait::{parameter_docs, wire_name_note};
+use super::{Items, separated};
+use crate::docs::own;
+use crate::module::{Module, names};
+use crate::names::{ParameterNames, fresh, has_setters, needs_arguments, plain};
+
+/// What a function of the proxy gives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallType<'a> {
+    pub(super) parameters: Parameters<'a>,
+    /// The proxy.
+    pub(super) client: &'a Ident,
+}
+
+impl CallType<'_> {
+    fn module(&self) -> &Module<'_> {
+        self.parameters.module
+    }
+
+    /// The type of the result.
+    fn result(&self) -> TokenStream {
+        let result = self.parameters.function.result.as_ref();
+        result.map_or_else(|| quote!(()), |result| self.module().owned(result))
+    }
+
+    /// The type of the error, if it is not the usual one.
+    fn failure(&self) -> Option<TokenStream> {
+        let error = self.parameters.function.throws?;
+        let module = self.module();
+        names!(module; CallError);
+        let error = module.path(error);
+        Some(quote!(#CallError<#error>))
+    }
+
+    /// `Call<'a, (u64,), State, CallError<PlayError>>`
+    fn call(&self, lifetime: &TokenStream) -> TokenStream {
+        let module = self.module();
+        names!(module; Call);
+        let parameters = self.parameters;
+        let arguments = if needs_arguments(parameters.function) {
+            parameters.type_name()
+        } else {
+            parameters.tuple()
+        };
+        let result = self.result();
+        let failure = self.failure().map(|failure| quote!(, #failure));
+        quote!(#Call<#lifetime, #arguments, #result #failure>)
+    }
+
+    /// The function of the proxy.
+    pub(super) fn function(&self) -> TokenStream {
+        let Parameters {
+            module,
+            function,
+            names,
+        } = self.parameters;
+        let docs = self.function_docs();
+        let required = self.parameters.required().map(|(parameter, name)| {
+            let ty = module.borrowed(&parameter.ty);
+            quote!(#name: #ty)
+        });
+        let required: Vec<TokenStream> = required.collect();
+        let borrows = self
+            .parameters
+            .required()
+            .any(|(parameter, _)| self.parameters.borrows(parameter));
+        let (generics, receiver, lifetime) = if borrows {
+            (quote!(<'a>), quote!(&'a self), quote!('a))
+        } else {
+            (quote!(), quote!(&self), quote!('_))
+        };
+        let own_type = has_setters(function);
+        let returned = if own_type {
+            let call = &names.call;
+            quote!(#call<#lifetime>)
+        } else {
+            self.call(&lifetime)
+        };
+        let mut arguments = self.parameters.tuple_value();
+        let mut before = None;
+        if needs_arguments(function) {
+            let (variable, value) = (
+                fresh(
+                    "arguments",
+                    self.parameters.required().map(|(_, name)| name),
+                ),
+                self.parameters.value(),
+            );
+            before = Some(quote!(let #variable = #value;));
+            arguments = quote!(#variable);
+        }
+        let wire_name = &function.wire_name;
+        let oneway = function.oneway.then(|| quote!(.oneway()));
+        let timeout = function.timeout.map(|timeout| {
+            let timeout = module.constant(&Value::Duration(timeout), &Type::Duration);
+            quote!(.timeout(#timeout))
+        });
+        let mut call = quote!(self.proxy.call(#wire_name, #arguments)#oneway #timeout);
+        if own_type {
+            let ty = &names.call;
+            call = quote!(#ty(#call));
+        }
+        let name = &names.identifier;
+        quote! {
+            #docs
+            pub fn #name #generics(#receiver #(, #required)*) -> #returned {
+                #before
+                #call
+            }
+        }
+    }
+
+    fn function_docs(&self) -> TokenStream {
+        let Parameters {
+            module, function, ..
+        } = self.parameters;
+        let mut notes = wire_name_note(function);
+        if let Some(timeout) = function.timeout {
+            notes.push(format!(
+                "Times out after {}, unless the call says otherwise.",
+                crate::kidl::duration(timeout)
+            ));
+        }
+        if function.idempotent {
+            notes.push("Idempotent: to run it twice is to run it once.".to_owned());
+        }
+        let fallback = format!("`{}`", module.kidl().function(function));
+        let parameters = parameter_docs(module, function, |kind| *kind == ParameterKind::Required);
+        module.docs().function(
+            &function.doc,
+            &fallback,
+            &function.lifetime,
+            &notes,
+            parameters,
+        )
+    }
+
+    /// The type of a call that has setters.
+    pub(super) fn definition(&self, items: &mut Items<'_, '_>) {
+        let names = self.parameters.names;
+        let docs = own(&format!(
+            "A call of [`{0}::{1}`].",
+            self.client,
+            plain(&names.identifier)
+        ));
+        let name = &names.call;
+        let call = self.call(&quote!('a));
+        items.push(quote! {
+            #docs
+            #[must_use = "a call does nothing until it is awaited or started"]
+            pub struct #name<'a>(#call);
+        });
+    }
+
+    pub(super) fn setters(&self, items: &mut Items<'_, '_>) {
+        let Parameters {
+            function, names, ..
+        } = self.parameters;
+        let setters: Vec<_> = self
+            .parameters
+            .each()
+            .filter(|(parameter, _)| parameter.kind != ParameterKind::Required)
+            .collect();
+        let mut functions: Vec<TokenStream> = setters
+            .iter()
+            .map(|(parameter, names)| self.setter(parameter, names))
+            .collect();
+        if !function.oneway {
+            functions.push(self.timeout());
+        }
+        functions.push(self.start());
+        let borrows = setters
+            .iter()
+            .any(|(parameter, _)| self.parameters.borrows(parameter));
+        let (generics, lifetime) = if borrows {
+            (quote!(<'a>), quote!('a))
+        } else {
+            (quote!(), quote!('_))
+        };
+        let functions = separated(functions);
+        let name = &names.call;
+        items.push(quote! {
+            impl #generics #name<#lifetime> {
+                #functions
+            }
+        });
+    }
+
+    fn setter(&self, parameter: &Parameter, names: &ParameterNames) -> TokenStream {
+        let module = self.module();
+        let (variable, setter) = (&names.variable, &names.setter);
+        let docs = self.setter_docs(parameter);
+        let (ty, change) = match &parameter.kind {
+            ParameterKind::Rest => {
+                names!(module; IntoIterator);
+                let item = self.parameters.item(&parameter.ty);
+                (
+                    quote!(impl #IntoIterator<Item = #item>),
+                    quote!(extend(#variable)),
+                )
+            }
+            ParameterKind::Kwargs if matches!(module.schema.resolve(&parameter.ty), Type::Any) => {
+                names!(module; Kwargs);
+                return quote! {
+                    #docs
+                    pub fn #setter(mut self, #variable: #Kwargs) -> Self {
+                        self.0.arguments().#variable = #variable;
+                        self
+                    }
+                };
+            }
+            ParameterKind::Kwargs => {
+                names!(module; IntoIterator);
+                let item = self.parameters.item(&parameter.ty);
+                (
+                    quote!(impl #IntoIterator<Item = (&'a str, #item)>),
+                    quote!(extend(#variable)),
+                )
+            }
+            ParameterKind::Required | ParameterKind::Optional(_) => {
+                let ty = module.borrowed(&parameter.ty);
+                return quote! {
+                    #docs
+                    pub fn #setter(mut self, #variable: #ty) -> Self {
+                        self.0.arguments().#variable = Some(#variable);
+                        self
+                    }
+                };
+            }
+        };
+        quote! {
+            #docs
+            pub fn #setter(mut self, #variable: #ty) -> Self {
+                self.0.arguments().#variable.#change;
+                self
+            }
+        }
+    }
+
+    fn setter_docs(&self, parameter: &Parameter) -> TokenStream {
+        let kidl = self.module().kidl();
+        let mut notes = Vec::new();
+        match &parameter.kind {
+            ParameterKind::Optional(Value::Null) | ParameterKind::Required => {}
+            ParameterKind::Optional(default) if !parameter.doc.is_empty() => {
+                notes.push(format!("`{}` unless set.", kidl.value(default)));
+            }
+            ParameterKind::Optional(_) => {}
+            ParameterKind::Rest => notes.push("Further positional arguments.".to_owned()),
+            ParameterKind::Kwargs => notes.push("Further named arguments.".to_owned()),
+        }
+        let fallback = format!("`{}`", kidl.parameter(parameter));
+        self.module()
+            .docs()
+            .declared(&parameter.doc, &fallback, &parameter.lifetime, &notes)
+    }
+
+    fn timeout(&self) -> TokenStream {
+        let module = self.module();
+        names!(module; Duration);
+        quote! {
+            /// Fails unless the outcome comes within `timeout`, whatever schema and channel say.
+            pub fn timeout(self, timeout: #Duration) -> Self {
+                Self(self.0.timeout(timeout))
+            }
+        }
+    }
+
+    fn start(&self) -> TokenStream {
+        let handle = self.handle();
+        let docs = own(if self.parameters.function.oneway {
+            "Sends the call now."
+        } else {
+            "Sends the call now; the handle can be awaited later, elsewhere or never."
+        });
+        quote! {
+            #docs
+            pub fn start(self) -> #handle {
+                self.0.start()
+            }
+        }
+    }
+
+    /// `InProgress<State, CallError<PlayError>>`
+    fn handle(&self) -> TokenStream {
+        let module = self.module();
+        names!(module; InProgress);
+        let result = self.result();
+        let failure = self.failure().map(|failure| quote!(, #failure));
+        quote!(#InProgress<#result #failure>)
+    }
+
+    pub(super) fn awaiting(&self, items: &mut Items<'_, '_>) {
+        let module = self.module();
+        names!(module; IntoFuture, Result);
+        let (name, handle, result) = (&self.parameters.names.call, self.handle(), self.result());
+        let failure = self.failure().unwrap_or_else(|| module.name("Error"));
+        let empty_line = crate::format::EMPTY_LINE;
+        items.push(quote! {
+            impl #IntoFuture for #name<'_> {
+                type Output = #Result<#result, #failure>;
+                type IntoFuture = #handle;
+
+                #[doc = #empty_line]
+                fn into_future(self) -> Self::IntoFuture {
+                    self.start()
+                }
+            }
+        });
+    }
+}
