@@ -56,8 +56,8 @@ impl Player for Deck {
         Ok(ScreenClient::new(&cx.channel()).confirm(&question).await?)
     }
 
-    async fn my_function(&self, _: &Context, foo: i64) -> Outcome<i64> {
-        Ok(foo * 7)
+    async fn my_function(&self, _: &Context, number: i64) -> Outcome<i64> {
+        Ok(number * 7)
     }
 
     async fn log(
