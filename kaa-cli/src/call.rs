@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use kaa_rpc_runtime::{
-    Channel, CloseReason, ConnectError, Error, HandshakeError, Secret, SecretError, Value,
-};
+use kaa_rpc_runtime::{Channel, ConnectError, Error, HandshakeError, Secret, SecretError, Value};
 
 use crate::arguments::WordArguments;
 use crate::details::details;
@@ -43,6 +41,9 @@ pub(crate) struct Call {
     #[arg(long, value_name = "TIME", value_parser = time::parse_timeout)]
     timeout: Option<Duration>,
     /// Send the call and ask for no answer; nothing is printed
+    ///
+    /// The command still waits a little for the function to end, for a stopped connection stops the
+    /// function: at most the --timeout, or 5 seconds.
     #[arg(long, conflicts_with = "raw")]
     oneway: bool,
     /// Print a result that is a string or bytes as it is, not as JSON
@@ -137,15 +138,15 @@ impl Call {
         let mut builder = Channel::builder(secret)
             .key_id(&self.key_id)
             .service(&self.service);
-        if !self.oneway {
-            builder = builder.close_timeout(PARTING);
-        }
         if let Some(timeout) = self.timeout {
             builder = builder.timeout(timeout).open_timeout(timeout);
-            if self.oneway {
-                builder = builder.close_timeout(timeout);
-            }
         }
+        // The end of the connection stops what still runs, so a oneway call gets its time before it.
+        builder = match (self.oneway, self.timeout) {
+            (false, _) => builder.close_timeout(PARTING),
+            (true, Some(timeout)) => builder.close_timeout(timeout.saturating_add(PARTING)),
+            (true, None) => builder,
+        };
         let connecting = builder.connect(&self.address).await;
         connecting.map_err(|error| self.not_connected(&error, path))
     }
@@ -193,18 +194,14 @@ impl Call {
         let call = channel.rpc::<(), _>(&self.name, arguments).oneway();
         call.await.map_err(|error| self.failed(error))?;
         let reason = channel.close().await;
-        match &*reason {
-            reason if reason.is_orderly() => Ok(()),
-            CloseReason::CloseTimedOut => Err(Failure::new(
-                Status::Failed,
-                "the function had not ended when the time for it was over, and may have been stopped",
-            )
-            .help("--timeout gives it more time, which is 5s by default")),
-            reason => Err(Failure::new(
-                Status::Failed,
-                format!("the call may not have arrived: {reason}"),
-            )),
+        if reason.is_orderly() {
+            return Ok(());
         }
+        let message = format!(
+            "the function may not have run, or may have been stopped before it ended: {reason}"
+        );
+        let failure = Failure::new(Status::Failed, message);
+        Err(failure.help("without --oneway, the command waits for a function that takes its time"))
     }
 
     fn failed(&self, mut error: Error) -> Failure {
