@@ -258,7 +258,8 @@ impl Driver {
             Ok(Split::Incomplete(whole)) => whole.saturating_sub(length),
             _ => 0,
         };
-        let room = missing.clamp(1, length.max(buffers::READ_CAPACITY));
+        // No more than a read gives: what is cleared for nothing is paid for again at each trickled byte.
+        let room = missing.clamp(1, buffers::READ_CAPACITY);
         self.partial.resize(length + room, 0);
         pass.reads += 1;
         let read = match self.partial.get_mut(length..) {
