@@ -71,13 +71,27 @@ pub fn legal(name: String) -> String {
 }
 
 /// The functions that every generated proxy has; a declared one of such a name gets an underscore.
-pub const PROXY_FUNCTIONS: [&str; 3] = ["new", "at", "channel"];
+pub const PROXY_FUNCTIONS: [&str; 4] = ["new", "at", "channel", "check"];
+
+/// The functions that every call has; the setter of an optional parameter of such a name gets an
+/// underscore.
+pub const CALL_FUNCTIONS: [&str; 4] = ["timeout", "start", "oneway", "into_future"];
 
 /// The name of a function of an interface in Rust, without `r#`.
 #[must_use]
 pub fn function(name: &str) -> String {
     let name = snake(name);
-    if PROXY_FUNCTIONS.contains(&name.as_str()) {
+    give_way(name, &PROXY_FUNCTIONS)
+}
+
+/// The name of the setter of an optional parameter in Rust, without `r#`.
+#[must_use]
+pub fn setter(name: &str) -> String {
+    give_way(snake(name), &CALL_FUNCTIONS)
+}
+
+fn give_way(name: String, to: &[&str]) -> String {
+    if to.contains(&name.as_str()) {
         name + "_"
     } else {
         legal(name)
@@ -130,5 +144,7 @@ mod tests {
         assert_eq!(legal("self".to_owned()), "self_");
         assert_eq!(function("new"), "new_");
         assert_eq!(function("fooBar"), "foo_bar");
+        assert_eq!(setter("timeout"), "timeout_");
+        assert_eq!(setter("new"), "new");
     }
 }

@@ -3,9 +3,10 @@
 use super::Checker;
 use super::names::Wanted;
 use crate::diagnostics::{Code, Diagnostic};
+use crate::naming;
 use crate::schema::{Declaration, DeclarationId, Package};
 use crate::suggest::closest;
-use crate::syntax::ast::{End, Item, ItemKind, Name};
+use crate::syntax::ast::{End, Item, ItemKind, Name, Path};
 use crate::syntax::span::Span;
 use std::collections::HashMap;
 
@@ -77,7 +78,7 @@ impl<'a> Checker<'a> {
 
     /// The interfaces of one end, which share its wire names.
     fn interfaces(&mut self, file: usize, end: &End, packages: &[Package]) -> Vec<DeclarationId> {
-        let mut found: Vec<(DeclarationId, Span)> = Vec::new();
+        let mut found: Vec<(DeclarationId, &Path)> = Vec::new();
         let mut taken: HashMap<&str, (DeclarationId, usize)> = HashMap::new();
         for path in &end.interfaces {
             let Some(id) = self.lookup_kind(file, path, Wanted::Interface) else {
@@ -91,11 +92,11 @@ impl<'a> Checker<'a> {
                         format!("`{}` stands twice at one end", path.text()),
                     )
                     .labelled("again here")
-                    .and(*first, "first here"),
+                    .and(first.span, "first here"),
                 );
                 continue;
             }
-            found.push((id, path.span));
+            found.push((id, path));
             let Declaration::Interface(interface) = &packages[id.package].declarations[id.index]
             else {
                 continue;
@@ -131,6 +132,12 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+        let names = found.iter().filter_map(|(_, path)| path.segments.last());
+        // Each is a parameter where the channel is connected or served.
+        self.check_distinct(
+            "interface of this end",
+            names.map(|name| (name, naming::legal(naming::snake(&name.text)))),
+        );
         found.into_iter().map(|(id, _)| id).collect()
     }
 

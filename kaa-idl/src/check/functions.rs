@@ -125,6 +125,7 @@ impl<'a> Checker<'a> {
             .map(|it| self.parameter(file, it))
             .collect();
         self.check_order(parameters, &lowered);
+        self.check_setters(parameters, &lowered);
         lowered.into_iter().flatten().collect()
     }
 
@@ -178,6 +179,27 @@ impl<'a> Checker<'a> {
             },
             kind,
         })
+    }
+
+    /// The setters of optional parameters give way to the functions of calls, and may then meet.
+    fn check_setters(&mut self, parameters: &[ast::Parameter], lowered: &[Option<Parameter>]) {
+        let optional = |it: &Parameter| matches!(it.kind, ParameterKind::Optional(_));
+        let setters = parameters
+            .iter()
+            .zip(lowered)
+            .filter(|(_, lowered)| lowered.as_ref().is_some_and(optional))
+            .map(|(written, _)| (&written.name, naming::setter(&written.name.text)));
+        let setters: Vec<(&ast::Name, String)> = setters.collect();
+        // The others were compared as parameters.
+        let moved: Vec<String> = setters
+            .iter()
+            .filter(|(name, setter)| naming::legal(naming::snake(&name.text)) != *setter)
+            .map(|(_, setter)| setter.clone())
+            .collect();
+        let setters = setters
+            .into_iter()
+            .filter(|(_, setter)| moved.contains(setter));
+        self.check_distinct("parameter", setters);
     }
 
     /// Required ones; optional ones, or `*args` and then optional ones; `**kwargs`.
