@@ -134,6 +134,7 @@ impl Failure {
         let Some(body) = readable
             .then(|| msgpack::from_slice::<Value>(bytes).ok())
             .flatten()
+            .filter(|body| matches!(body, Value::Map(_)))
         else {
             return Self::new(
                 FailureKind::Fault,

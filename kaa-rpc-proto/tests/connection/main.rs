@@ -3,6 +3,7 @@
 
 mod abandon;
 mod closing;
+mod document;
 mod hostile;
 mod model;
 mod output;
