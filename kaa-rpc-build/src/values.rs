@@ -189,6 +189,9 @@ fn duration(Duration: &TokenStream, value: Duration) -> TokenStream {
     let within = |unit: u32| literal(&grouped(&(value.as_nanos() / u128::from(unit)).to_string()));
     if value.is_zero() {
         quote!(#Duration::ZERO)
+    } else if nanos == 0 && value.as_secs().is_multiple_of(60) {
+        // Clippy wants `from_mins`, which older compilers do not have.
+        quote!(#Duration::new(#seconds, 0))
     } else if nanos == 0 {
         quote!(#Duration::from_secs(#seconds))
     } else if nanos.is_multiple_of(1_000_000) && value.as_millis() <= u128::from(u64::MAX) {
@@ -226,10 +229,7 @@ mod tests {
         for (value, expected) in [
             (Duration::ZERO, "Duration :: ZERO"),
             (Duration::from_secs(5), "Duration :: from_secs (5)"),
-            (
-                Duration::from_secs(86_400),
-                "Duration :: from_secs (86_400)",
-            ),
+            (Duration::from_secs(86_400), "Duration :: new (86_400 , 0)"),
             (
                 Duration::from_millis(1500),
                 "Duration :: from_millis (1500)",

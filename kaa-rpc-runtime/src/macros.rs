@@ -15,10 +15,11 @@ macro_rules! include_schema {
         $(#[$attribute])*
         #[allow(
             dead_code,
+            non_snake_case,
+            unreachable_pub,
             clippy::approx_constant,
             clippy::disallowed_names,
             clippy::doc_lazy_continuation,
-            clippy::doc_link_with_quotes,
             clippy::doc_markdown,
             clippy::doc_overindented_list_items,
             clippy::enum_variant_names,
@@ -26,7 +27,6 @@ macro_rules! include_schema {
             clippy::iter_not_returning_iterator,
             clippy::just_underscores_and_digits,
             clippy::large_enum_variant,
-            clippy::large_types_passed_by_value,
             clippy::many_single_char_names,
             clippy::pub_underscore_fields,
             clippy::should_implement_trait,
@@ -38,7 +38,6 @@ macro_rules! include_schema {
             clippy::type_complexity,
             clippy::upper_case_acronyms,
             clippy::used_underscore_binding,
-            clippy::used_underscore_items,
             clippy::wrong_self_convention,
             clippy::zero_sized_map_values
         )]

@@ -112,7 +112,7 @@ impl<'a> Parameters<'a> {
             return quote!(struct #ty { #(#fields),* });
         }
         let docs = crate::docs::own(&format!("The arguments of `{}`.", self.function.name));
-        quote!(#docs pub struct #ty { #(#fields),* })
+        quote!(#docs #[derive(Debug)] pub struct #ty { #(#fields),* })
     }
 
     fn held(self, parameter: &Parameter) -> TokenStream {

@@ -155,6 +155,7 @@ impl CallType<'_> {
         items.push(quote! {
             #docs
             #[must_use = "a call does nothing until it is awaited or started"]
+            #[derive(Debug)]
             pub struct #name<'a>(#call);
         });
     }

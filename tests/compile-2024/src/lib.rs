@@ -9,6 +9,7 @@
     future_incompatible,
     rust_2018_idioms
 )]
+#![deny(missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(clippy::all, clippy::pedantic, rustdoc::all)]
 
 kaa_rpc_runtime::include_schema!(

@@ -10,7 +10,7 @@ use generated::everything::{
 };
 use generated::types::{self, CommonError, Living, LivingService};
 use kaa_rpc_runtime::{
-    kwargs, Bytes, CallError, Channel, Context, Error, Outcome, Timestamp, Value,
+    Bytes, CallError, Channel, Context, Error, Outcome, Timestamp, Value, kwargs,
 };
 
 struct Server;
