@@ -285,7 +285,7 @@ impl<E: StdError + 'static> StdError for CallError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Declared(error) => error.source(),
-            Self::Failed(error) => error.source(),
+            Self::Failed(error) => Some(error),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::callers::earlier;
 use super::shared::{After, Shared};
 use crate::scope::{self, Scope};
 use crate::serve::functions::{BoxedHandler, Registration};
-use crate::serve::reply::{self, Reply};
+use crate::serve::reply::{self, Reply, drop_quietly};
 
 /// Calls whose handlers did not end at their first poll. At most the window.
 #[derive(Default)]
@@ -228,17 +228,12 @@ impl Future for Running {
         let reply = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(reply)) => reply,
-            Err(payload) => reply::panicked(payload.as_ref()),
+            Err(payload) => reply::panicked(payload),
         };
         drop_quietly(this.handler.take());
         this.responder.finish(reply);
         Poll::Ready(())
     }
-}
-
-/// Drops user data whose destructor may panic.
-pub(crate) fn drop_quietly<T>(data: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(data)));
 }
 
 /// The duty to answer one call.
@@ -288,7 +283,7 @@ impl Responder {
             let reply = match (reply, stop) {
                 (Reply::Failure(failure), Some(stop)) if failure.kind == FailureKind::Cancelled => {
                     drop(failure);
-                    stop.reply()
+                    stop.reply(&self.function.name)
                 }
                 (reply, _) => reply,
             };
@@ -311,12 +306,10 @@ impl Responder {
 }
 
 impl Stop {
-    fn reply(self) -> Reply {
+    fn reply(self, function: &str) -> Reply {
         match self {
             Self::Cancelled => Reply::failure(FailureKind::Cancelled, "the call was cancelled"),
-            Self::TimedOut => {
-                Reply::failure(FailureKind::TimedOut, "the time for the call was over")
-            }
+            Self::TimedOut => Reply::timed_out(function),
         }
     }
 }
@@ -325,7 +318,7 @@ impl Drop for Responder {
     /// The handler was dropped before its end: its task was aborted, or the runtime is going down.
     fn drop(&mut self) {
         if !self.finished {
-            self.finish(Stop::Cancelled.reply());
+            self.finish(Stop::Cancelled.reply(""));
         }
     }
 }

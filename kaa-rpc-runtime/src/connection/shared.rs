@@ -15,14 +15,14 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::callers::{Callers, Ended, Request, Started, earlier};
-use super::served::{Running, Served, drop_quietly};
+use super::served::{Running, Served};
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
 use crate::peer::Peer;
 use crate::scope;
 use crate::serve::functions::Registry;
-use crate::serve::reply::Reply;
+use crate::serve::reply::{Reply, drop_quietly};
 use crate::transport::SocketWriter;
 
 /// One connection, shared by its handles, its calls and its driver.

@@ -122,10 +122,7 @@ impl Dispatcher {
             )));
         }
         if head.remaining == Some(0) {
-            return Err(Refusal::Reply(Reply::failure(
-                FailureKind::TimedOut,
-                "the time for the call was over",
-            )));
+            return Err(Refusal::Reply(Reply::timed_out(head.name)));
         }
         // A deadline that is too far to be told is none.
         let deadline = head
@@ -146,7 +143,7 @@ impl Dispatcher {
         match catch_unwind(AssertUnwindSafe(|| function.run(cx, &mut reader))) {
             Ok(Ok(handler)) => Ok((handler, scope)),
             Ok(Err(error)) => Err(Refusal::Arguments(error)),
-            Err(payload) => Err(Refusal::Reply(reply::panicked(payload.as_ref()))),
+            Err(payload) => Err(Refusal::Reply(reply::panicked(payload))),
         }
     }
 

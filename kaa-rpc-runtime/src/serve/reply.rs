@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use kaa_rpc_proto::{Failure, FailureKind, msgpack};
 use serde::Serialize;
@@ -23,6 +23,13 @@ pub(crate) enum Reply {
 impl Reply {
     pub(crate) fn failure(kind: FailureKind, message: impl Into<String>) -> Self {
         Self::Failure(Box::new(Failure::new(kind, message)))
+    }
+
+    pub(crate) fn timed_out(function: &str) -> Self {
+        Self::Failure(Box::new(Failure {
+            name: function.to_owned(),
+            ..Failure::new(FailureKind::TimedOut, "the time for the call was over")
+        }))
     }
 
     /// Adds the function's name to the place where a fault arose.
@@ -69,7 +76,8 @@ fn unencodable(what: &str, error: &msgpack::EncodeError) -> Reply {
 /// A fault for the wire. One that came from a further call keeps what was said there, and its trace.
 fn describe(fault: &Fault) -> Failure {
     let place = place(fault.location());
-    if let Some(Error::Fault(remote)) = fault.error().downcast_ref::<Error>() {
+    let chain = chain(fault.error());
+    if let Some(Error::Fault(remote)) = chain.first().and_then(|first| first.1) {
         let mut trace = remote.trace.clone();
         trace.push(place);
         return Failure {
@@ -79,18 +87,31 @@ fn describe(fault: &Fault) -> Failure {
             ..Failure::new(FailureKind::Fault, remote.message.clone())
         };
     }
-    let mut causes = Vec::new();
-    let mut cause = fault.error().source();
-    while let Some(error) = cause.filter(|_| causes.len() < kaa_rpc_proto::failure::MAX_LINES) {
-        causes.push(error.to_string());
-        cause = StdError::source(error);
-    }
+    let mut texts = chain.into_iter().map(|(text, _)| text);
+    let message = texts.next().unwrap_or_default();
     Failure {
         name: fault.kind().to_owned(),
-        causes,
+        causes: texts.collect(),
         trace: vec![place],
-        ..Failure::new(FailureKind::Fault, fault.to_string())
+        ..Failure::new(FailureKind::Fault, message)
     }
+}
+
+/// What an error and its causes say, and which of them are failed calls. An error that says the same
+/// as its cause, as [`crate::CallError`] does, counts as one with it.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> Vec<(String, Option<&'a Error>)> {
+    let mut chain: Vec<(String, Option<&'a Error>)> = Vec::new();
+    let mut next = Some(error);
+    for _ in 0..=kaa_rpc_proto::failure::MAX_LINES {
+        let Some(error) = next else { break };
+        let (text, call) = (error.to_string(), error.downcast_ref());
+        match chain.last_mut() {
+            Some(last) if last.0 == text => last.1 = last.1.or(call),
+            _ => chain.push((text, call)),
+        }
+        next = error.source();
+    }
+    chain
 }
 
 fn place(location: &Location<'_>) -> String {
@@ -98,11 +119,21 @@ fn place(location: &Location<'_>) -> String {
 }
 
 /// What a panic becomes for the caller.
-pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Reply {
+pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Reply {
     let message = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a message");
-    Reply::failure(FailureKind::Panic, message)
+    let reply = Reply::failure(FailureKind::Panic, message);
+    drop_quietly(payload);
+    reply
+}
+
+/// Drops user data whose destructor may panic.
+pub(crate) fn drop_quietly<T>(data: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(data))) {
+        // What a destructor panics with may have one that panics, too.
+        std::mem::forget(payload);
+    }
 }
