@@ -81,7 +81,6 @@ Results:
     {"$duration": "250ms"}                  a duration; in results it is {"secs": 0, "nanos": 250000000}
     {"$map": [[1, "one"], [2, "two"]]}      a map whose keys are not strings
     {"$float": "nan"}                       nan, inf or -inf
-    {"$f32": 0.1}                           the f32 closest to a number; a parameter of type f32
                                             takes no number that it would have to round
 
 Exit status:
@@ -183,7 +182,7 @@ impl Call {
         let result = channel.rpc::<Value, _>(&self.name, arguments).await;
         let printed = match result {
             Ok(value) => self.print(&value),
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(Self::failed(&error)),
         };
         // After the result is out: nobody should wait for this.
         channel.close().await;
@@ -192,7 +191,7 @@ impl Call {
 
     async fn send(&self, channel: &Channel, arguments: WordArguments) -> Result<(), Failure> {
         let call = channel.rpc::<(), _>(&self.name, arguments).oneway();
-        call.await.map_err(|error| self.failed(error))?;
+        call.await.map_err(|error| Self::failed(&error))?;
         let reason = channel.close().await;
         if reason.is_orderly() {
             return Ok(());
@@ -204,23 +203,13 @@ impl Call {
         Err(failure.help("without --oneway, the command waits for a function that takes its time"))
     }
 
-    fn failed(&self, mut error: Error) -> Failure {
-        // Where the other end was the first to notice, the name is not in its answer.
-        if let Error::TimedOut { function, .. } = &mut error {
-            function.clone_from(&self.name);
-        }
+    fn failed(error: &Error) -> Failure {
         let status = match error {
             Error::NotConnected(_) => Status::NotConnected,
             Error::Unencodable(_) => Status::Usage,
             _ => Status::Failed,
         };
-        let failure = Failure::new(status, error.to_string()).details(details(&error));
-        match &error {
-            Error::BadArguments(bad) if bad.expected == "f32" && bad.got.contains("float") => {
-                failure.help("{\"$f32\": 0.1} stands for the f32 that is closest to a number")
-            }
-            _ => failure,
-        }
+        Failure::new(status, error.to_string()).details(details(error))
     }
 
     fn print(&self, value: &Value) -> Result<(), Failure> {

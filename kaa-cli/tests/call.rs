@@ -72,9 +72,7 @@ fn values_keep_what_they_are() {
     fixture
         .call(&["echo", r#"{"$duration": "2m"}"#])
         .gives(r#"{"secs":120,"nanos":0}"#);
-    fixture
-        .call(&["louder", r#"{"$f32": 0.1}"#])
-        .gives("0.10000000149011612");
+    fixture.call(&["louder", "0.1"]).gives("0.1");
 }
 
 #[test]
@@ -169,8 +167,8 @@ fn status_1_wrong_arguments_name_the_parameter() {
     ran.fails(1, &["at most 2 positional arguments", "got 3"]);
     let ran = fixture.call(&["add", "1", "bb=2"]);
     ran.fails(1, &["`bb`", "unknown name"]);
-    let ran = fixture.call(&["louder", "0.1"]);
-    ran.fails(1, &["`by`", "expected f32", "help: {\"$f32\": 0.1}"]);
+    let ran = fixture.call(&["louder", "1e300"]);
+    ran.fails(1, &["`by`", "expected f32", "out of its range"]);
     let ran = fixture.call(&["add"]);
     ran.fails(1, &["`a`", "expected an argument, got none"]);
 }

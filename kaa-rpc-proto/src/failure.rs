@@ -18,7 +18,7 @@ pub struct Failure {
     /// For people.
     pub message: String,
     /// Declared errors: the error's qualified name. Faults: the type of the error. Unknown
-    /// functions: the closest name that there is.
+    /// functions: the closest name that there is. Timed out: the function.
     pub name: String,
     /// Declared errors: the error, encoded as an enum.
     pub value: Option<Vec<u8>>,

@@ -109,7 +109,6 @@ fn special(name: &str, value: Value) -> Result<Value, String> {
             Some("-inf") => Ok(f64::NEG_INFINITY.into()),
             _ => Err(format!("{name}: expected \"nan\", \"inf\" or \"-inf\"")),
         },
-        key::F32 => f32(&value).ok_or_else(|| format!("{name}: expected a number of f32's range")),
         key::MAP => pairs(value)
             .ok_or_else(|| format!("{name}: expected a list of pairs: [[1, \"one\"], …]"))?
             .into_iter()
@@ -117,14 +116,13 @@ fn special(name: &str, value: Value) -> Result<Value, String> {
             .collect::<Result<_, _>>()
             .and_then(map),
         _ => Err(format!(
-            "`{name}` stands for nothing: expected one of {}, {}, {}, {}, {}, {} (a map of just this \
+            "`{name}` stands for nothing: expected one of {}, {}, {}, {}, {} (a map of just this \
              key is {{\"{}\": [[\"{name}\", …]]}})",
             key::BYTES,
             key::TIMESTAMP,
             key::DURATION,
             key::MAP,
             key::FLOAT,
-            key::F32,
             key::MAP,
         )),
     }
@@ -133,17 +131,6 @@ fn special(name: &str, value: Value) -> Result<Value, String> {
 fn duration(value: &Value) -> Result<Value, String> {
     let text = value.as_str().ok_or("expected a string, such as \"5s\"")?;
     time::parse(text).map(|time: Duration| time.into())
-}
-
-fn f32(value: &Value) -> Option<Value> {
-    // Through text, as a number that is rounded twice may be another.
-    let text = match value {
-        Value::Integer(number) => number.to_string(),
-        Value::F64(number) => number.to_string(),
-        _ => return None,
-    };
-    let number: f32 = text.parse().ok()?;
-    number.is_finite().then_some(Value::F32(number))
 }
 
 fn pairs(value: Value) -> Option<Vec<(Value, Value)>> {

@@ -57,7 +57,11 @@ impl Serialize for Json<'_> {
             Value::Null => serializer.serialize_unit(),
             Value::Bool(value) => serializer.serialize_bool(*value),
             Value::Integer(value) => value.serialize(serializer),
-            Value::F32(value) => float(serializer, (*value).into()),
+            // The shortest number that rounds to it, where the exact one would show noise.
+            Value::F32(value) => float(
+                serializer,
+                value.to_string().parse().unwrap_or((*value).into()),
+            ),
             Value::F64(value) => float(serializer, *value),
             Value::String(text) => serializer.serialize_str(text),
             Value::Bytes(bytes) => special(serializer, key::BYTES, &Base64::encode_string(bytes)),

@@ -363,8 +363,10 @@ impl Driver {
             Event::Freed => state.unpark(after),
             Event::Goodbye(not_run) => {
                 connection.goodbye();
-                let by = Instant::now() + self.shared.close_timeout();
-                state.closing.get_or_insert(Closing { by, local: false });
+                let now = Instant::now();
+                let by = now.checked_add(self.shared.close_timeout()).unwrap_or(now);
+                let by = state.closing.get_or_insert(Closing { by, local: false }).by;
+                state.arm(Some(by), after);
                 for token in not_run {
                     let reason = Arc::new(CloseReason::ClosedByPeer);
                     state

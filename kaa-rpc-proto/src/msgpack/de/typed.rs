@@ -70,14 +70,13 @@ impl<'de> serde::Deserializer<'de> for &mut Decoder<'de> {
         let (integer, float) = match self.next()? {
             Token::F32(n) => return visitor.visit_f32(n),
             Token::F64(n) => {
+                // Rounded to the nearest: scripts know one kind of float, and 0.1 is not exact in f64
+                // either. What is out of range must not become infinite.
                 let float = n as f32;
-                if n.is_nan() || f64::from(float) == n {
+                if float.is_finite() || !n.is_finite() {
                     return visitor.visit_f32(float);
                 }
-                return Err(DecodeError::mismatch(
-                    "f32",
-                    "a float that it cannot hold exactly",
-                ));
+                return Err(DecodeError::mismatch("f32", "a float out of its range"));
             }
             Token::Uint(n) => (i128::from(n), n as f32),
             Token::Int(n) => (i128::from(n), n as f32),
