@@ -1,5 +1,5 @@
 //! Compiles the schemas that the examples use.
 
 fn main() -> Result<(), kaa_rpc_build::Error> {
-    kaa_rpc_build::compile(&["../schemas/player.kidl"])
+    kaa_rpc_build::compile(&["../schemas/player.kidl", "kidl/workshop.kidl"])
 }

@@ -1,4 +1,10 @@
-//! The schemas that the examples use, compiled.
+//! What the examples share: their schemas, compiled, and [`stage`], which starts their processes.
+//!
+//! The examples themselves are in `src/bin`, one folder each.
 
+// `media.player` imports `media.types`, so both modules stand side by side.
 kaa_rpc_runtime::include_schema!(pub mod types = "media.types");
 kaa_rpc_runtime::include_schema!(pub mod player = "media.player");
+kaa_rpc_runtime::include_schema!(pub mod workshop = "workshop");
+
+pub mod stage;

@@ -1,0 +1,258 @@
+//! Runs each example as a user would, and looks at what it says and what it leaves behind.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
+const ERRORS: &str = env!("CARGO_BIN_EXE_errors");
+const CLOSURES: &str = env!("CARGO_BIN_EXE_closures");
+
+/// What an example printed, by role.
+struct Said(BTreeMap<String, Vec<String>>);
+
+impl Said {
+    fn by(&self, role: &str) -> Vec<&str> {
+        let lines = self.0.get(role).map(Vec::as_slice).unwrap_or_default();
+        lines.iter().map(String::as_str).collect()
+    }
+}
+
+/// Runs the whole of an example. When this returns, no process of it runs any more: each of them has
+/// the other end of the pipe for errors, and that has ended.
+fn run(example: &str) -> Said {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = in_time(
+        Command::new(example)
+            .env("TMPDIR", temporary.path())
+            .env_remove("XDG_RUNTIME_DIR"),
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}{errors}");
+    assert_eq!(errors, "", "{text}");
+    assert!(!text.contains("unexpected"), "{text}");
+    assert!(text.ends_with("all have ended\n"), "{text}");
+    assert_eq!(files_in(temporary.path()), Vec::<String>::new(), "{text}");
+
+    let mut said = BTreeMap::<String, Vec<String>>::new();
+    for line in text.lines() {
+        if let Some((role, line)) = line.split_once(" | ") {
+            let lines = said.entry(role.trim_end().to_owned()).or_default();
+            lines.push(line.to_owned());
+        }
+    }
+    Said(said)
+}
+
+fn in_time(command: &mut Command) -> Output {
+    let command = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    let mut text = child.stdout.take().unwrap();
+    let errors = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        errors.read_to_end(&mut all).map(|_| all)
+    });
+    let text = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        text.read_to_end(&mut all).map(|_| all)
+    });
+    let status = wait(&mut child);
+    Output {
+        status,
+        stdout: text.join().unwrap().unwrap(),
+        stderr: errors.join().unwrap().unwrap(),
+    }
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("it has not ended in time");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn files_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn quickstart_calls_in_both_directions() {
+    let said = run(QUICKSTART);
+    assert_eq!(
+        said.by("remote"),
+        [
+            "added 1 and 2",
+            "play: Playing",
+            "play: Playing",
+            "there is no track 99",
+            "volume: 30 and 100",
+            "asked: Remove \"Lucia\"? yes",
+            "removed: true",
+            "do_something: 42 and 28",
+            r#"tracks: [{"id": 2, "title": "4'33\"", "tags": ["quiet"], "rating": 3, "source": "silence"}]"#,
+        ]
+    );
+    let mut daemon = said.by("daemon");
+    daemon.retain(|line| *line != "somebody has connected");
+    assert_eq!(
+        daemon,
+        [
+            "listening",
+            "plays 1 from 0ns",
+            "plays 2 from 60s",
+            "volume 30 (Some(Left))",
+            "volume 120 (Some(Right))",
+            "volume 50 (None)",
+            r#"log: used [] {"buttons": 7}"#,
+        ]
+    );
+    for (screen, first) in [
+        ("hall", "nothing plays"),
+        ("kitchen", "now: 4'33\" [\"quiet\"]"),
+    ] {
+        let mut shown = said.by(screen);
+        // Its own side and what it is told do not wait for each other.
+        shown.retain(|line| *line != "connected" && !line.contains("Lucia"));
+        let last = "the other end closed the channel";
+        assert_eq!(shown[0], first);
+        assert_eq!(shown[shown.len() - 2..], ["now: 4'33\" [\"quiet\"]", last]);
+    }
+}
+
+#[test]
+fn quickstart_runs_in_several_terminals() {
+    let folder = tempfile::tempdir().unwrap();
+    let role = |role| {
+        let mut command = Command::new(QUICKSTART);
+        command
+            .arg(role)
+            .current_dir(folder.path())
+            .env("XDG_RUNTIME_DIR", folder.path());
+        command
+    };
+    let mut daemon = role("daemon").stdout(Stdio::piped()).spawn().unwrap();
+    let mut listening = [0; 10];
+    let mut output = daemon.stdout.take().unwrap();
+    output.read_exact(&mut listening).unwrap();
+    assert_eq!(&listening, b"listening\n");
+
+    let remote = in_time(&mut role("remote"));
+    assert!(remote.status.success(), "{remote:?}");
+    // Ctrl-C.
+    let pid = daemon.id().to_string();
+    let interrupted = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(interrupted.success());
+    assert!(wait(&mut daemon).success());
+    assert!(!folder.path().join("kaa/quickstart").exists());
+}
+
+#[test]
+fn errors_are_told_apart() {
+    let said = run(ERRORS);
+    let customer: Vec<String> = said
+        .by("customer")
+        .into_iter()
+        // Lines and columns move whenever the file is edited, and the folder has a random name.
+        .map(|line| line.replace(|c: char| c.is_ascii_digit(), "#"))
+        // Either end may be the first to notice, and only the caller's knows how long it was.
+        .map(|line| line.replace("after ###ms ", "").replace("after ##ms ", ""))
+        .map(|line| match line.split_once("/kaa-") {
+            Some((head, tail)) if line.starts_with("cannot connect") => {
+                let begin = head.rfind(' ').map_or("", |end| &head[..end]);
+                let end = tail.find('/').map_or("", |begin| &tail[begin..]);
+                format!("{begin} FOLDER{end}")
+            }
+            _ => line,
+        })
+        .collect();
+    assert_eq!(
+        customer,
+        [
+            "declared error: sold out, # of chair left",
+            "fault: the function failed at the other end: what is a spoon?",
+            "    in order at examples/src/bin/errors/workshop.rs:##:##",
+            "fault: the prices cannot be read",
+            "    causes: [\"No such file or directory (os error #)\"]",
+            "    kind: errors::workshop::NoPrices",
+            "    trace: [\"price at examples/src/bin/errors/workshop.rs:##:##\"]",
+            "panic: attempt to divide by zero",
+            "after the panic: ##",
+            "the other end exposes no function `ordr`; is `order` meant? (closest: order)",
+            "bad arguments: `order`: argument `item`: expected string, got an integer",
+            "bad arguments: `order`: argument `item`: expected an argument, got none",
+            "bad arguments: `order`: argument `item`: expected an argument, got none (but one for `itme`)",
+            "the result is not of the expected type: expected string, got an integer",
+            "timed out calling `paint`",
+            "timed out calling `paint`",
+            "closed after our proof: the secret differs from the server's, or the server refused",
+            "cannot connect to FOLDER/kaa/nobody: there is no such socket: start the server",
+            "the connection was lost before the answer, so the call may have run: the other end went away without a goodbye",
+            "not connected, so the call was not sent: the other end went away without a goodbye",
+            "    never ran: true",
+        ]
+    );
+    let workshop = said.by("workshop");
+    assert_eq!(workshop[0], "open");
+    assert!(
+        workshop[1].starts_with("panic: panicked at"),
+        "{workshop:?}"
+    );
+    assert_eq!(
+        workshop[2..],
+        [
+            "attempt to divide by zero",
+            "painting: chair",
+            "painting: chair",
+            "turned somebody away: wrong secret: the client's proof does not fit the secret of this server",
+            "painting: house",
+        ]
+    );
+}
+
+#[test]
+fn closures_need_no_schema() {
+    let said = run(CLOSURES);
+    let pupil: Vec<&str> = said
+        .by("pupil")
+        .into_iter()
+        .filter(|line| !line.contains(" in divide at "))
+        .collect();
+    assert_eq!(
+        pupil,
+        [
+            "add: 42",
+            "add: 42",
+            "add: None",
+            "round: 8",
+            "round: 7.7",
+            "count: 2",
+            "divide: the function failed at the other end: division by zero",
+            "asked: What is x?",
+            "solve: 42",
+            r#"describe: {"kind": "a list of 3", "text": "[1, \"two\", 3.5]"}"#,
+            r#"describe: {"kind": "something small", "text": "true"}"#,
+        ]
+    );
+    assert_eq!(
+        said.by("calculator"),
+        ["ready", "solving x - 1 = 41", "counted 4"]
+    );
+}
