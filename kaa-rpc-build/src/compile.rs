@@ -145,15 +145,19 @@ impl Builder {
             generate(schema, &self.config).map_err(|error| Error(Kind::Generate(error)))?;
         fs::create_dir_all(folder).map_err(|error| unwritable(folder, error))?;
         for file in generated {
-            let path = folder.join(format!("{}.rs", file.package));
-            // An unchanged file keeps its time, so that what includes it is not compiled again.
-            if fs::read(&path).is_ok_and(|content| content == file.source.as_bytes()) {
-                continue;
-            }
-            fs::write(&path, file.source).map_err(|error| unwritable(&path, error))?;
+            write_changed(&folder.join(format!("{}.rs", file.package)), &file.source)?;
+            write_changed(&folder.join(format!("{}.md", file.package)), &file.doc)?;
         }
         Ok(())
     }
+}
+
+/// An unchanged file keeps its time, so that what includes it is not compiled again.
+fn write_changed(path: &Path, content: &str) -> Result<(), Error> {
+    if fs::read(path).is_ok_and(|old| old == content.as_bytes()) {
+        return Ok(());
+    }
+    fs::write(path, content).map_err(|error| unwritable(path, error))
 }
 
 fn out_dir() -> Result<OsString, Error> {

@@ -1,11 +1,11 @@
 //! From a checked schema to Rust.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kaa_idl::schema::{Declaration, Function, Package, Schema, Type};
 
 use crate::config::Config;
-use crate::docs::clean;
+use crate::docs::{Docs, clean};
 use crate::emit;
 use crate::error::GenerateError;
 use crate::facts::{Facts, declarations};
@@ -20,6 +20,8 @@ pub struct GeneratedFile {
     pub package: String,
     /// The content of a module, to be included with `include_schema!`.
     pub source: String,
+    /// The documentation of that module, in Markdown.
+    pub doc: String,
 }
 
 /// Generates the code of all packages of `schema`, imported ones first.
@@ -46,6 +48,7 @@ pub fn generate(schema: &Schema, config: &Config) -> Result<Vec<GeneratedFile>, 
         files.push(GeneratedFile {
             package: package.name.clone(),
             source,
+            doc: module_doc(package),
         });
     }
     GenerateError::check(&mut problems)?;
@@ -68,6 +71,16 @@ fn write(module: &Module<'_>) -> Result<String, String> {
         source.push_str(&format_item(item)?);
     }
     Ok(source)
+}
+
+/// It stands outside of the module, where a link to one of its items would lead nowhere.
+fn module_doc(package: &Package) -> String {
+    let mut doc = Docs::new(&BTreeSet::new()).lines(&package.doc).join("\n");
+    if doc.is_empty() {
+        doc = format!("The package `{}`.", package.name);
+    }
+    doc.push('\n');
+    doc
 }
 
 fn header(package: &Package) -> String {

@@ -6,13 +6,13 @@
 /// kaa_rpc_runtime::include_schema!(pub mod player = "media.player");
 /// ```
 ///
-/// The few lints that a schema provokes by what it declares (an unused proxy, a parameter called
+/// The module's documentation is the package's (`//!` in the `.kidl` file). The few lints that a schema provokes by what it declares (an unused proxy, a parameter called
 /// `foo`, eight parameters) are allowed on the module, so that everything else stays denied.
 #[macro_export]
 macro_rules! include_schema {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident = $package:literal $(;)?) => {
-        #[doc = concat!("The package `", $package, "`, generated from its `.kidl` file.")]
         $(#[$attribute])*
+        #[doc = include_str!(concat!(env!("OUT_DIR"), "/", $package, ".md"))]
         #[allow(
             dead_code,
             non_snake_case,
