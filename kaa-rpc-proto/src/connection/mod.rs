@@ -275,6 +275,12 @@ impl Connection {
         self.incoming.has_said_goodbye() || self.outgoing.heard_goodbye()
     }
 
+    /// Whether the other end has said goodbye.
+    #[must_use]
+    pub fn heard_goodbye(&self) -> bool {
+        self.outgoing.heard_goodbye()
+    }
+
     /// Whether both ends have said goodbye, no call is live and everything was written, what gives
     /// slots back included: without it, the other end would take the close for a loss.
     #[must_use]

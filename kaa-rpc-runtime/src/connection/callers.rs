@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use super::shared::After;
 use crate::buffers;
+use crate::close::CloseReason;
 use crate::error::Error;
 
 /// So many buffers for results are kept.
@@ -387,7 +389,8 @@ impl Callers {
     ) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         let mut unparked = false;
-        for (_, slot) in &mut self.slots {
+        let mut detached = Vec::new();
+        for (index, slot) in &mut self.slots {
             let (time, waker) = match slot {
                 Slot::Parked { parked, waker } => (parked.time, waker),
                 Slot::Sent { time, waker, .. } => (*time, waker),
@@ -407,6 +410,9 @@ impl Callers {
                 }
                 Slot::Parked { parked, .. } => {
                     unparked = true;
+                    if parked.detached {
+                        detached.push(index);
+                    }
                     std::mem::take(&mut parked.name)
                 }
                 Slot::Done(_) => continue,
@@ -418,7 +424,28 @@ impl Callers {
             self.parked
                 .retain(|slot| matches!(slots.get(*slot), Some(Slot::Parked { .. })));
         }
+        for index in detached {
+            self.slots.remove(index);
+        }
         next
+    }
+
+    /// No more calls can be sent: those that wait for room fail.
+    pub(super) fn refuse_parked(&mut self, reason: &Arc<CloseReason>, after: &mut After) {
+        for index in std::mem::take(&mut self.parked) {
+            let Some(place) = self.slots.get_mut(index) else {
+                continue;
+            };
+            let Slot::Parked { parked, waker } = place else {
+                continue;
+            };
+            after.wake(waker.take());
+            if parked.detached {
+                self.slots.remove(index);
+            } else {
+                *place = Slot::Done(Ended::Error(Error::NotConnected(Arc::clone(reason))));
+            }
+        }
     }
 
     /// The connection is gone: every call that has not ended fails.
@@ -495,7 +522,7 @@ fn refused(cannot: CannotCall, name: &str) -> Error {
             name.len()
         )),
         CannotCall::Closing | CannotCall::WindowFull => {
-            Error::NotConnected(std::sync::Arc::new(crate::close::CloseReason::Closed))
+            Error::NotConnected(Arc::new(CloseReason::Closed))
         }
     }
 }

@@ -11,7 +11,7 @@ use kaa_rpc_proto::{Connection, Event, Violation};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::callers::{Ended, earlier};
-use super::shared::{After, Closing, Shared, State};
+use super::shared::{After, Closing, Shared, State, in_time};
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
@@ -363,17 +363,15 @@ impl Driver {
             Event::Freed => state.unpark(after),
             Event::Goodbye(not_run) => {
                 connection.goodbye();
-                let now = Instant::now();
-                let by = now.checked_add(self.shared.close_timeout()).unwrap_or(now);
+                let by = in_time(self.shared.close_timeout());
                 let by = state.closing.get_or_insert(Closing { by, local: false }).by;
                 state.arm(Some(by), after);
+                let reason = Arc::new(CloseReason::ClosedByPeer);
                 for token in not_run {
-                    let reason = Arc::new(CloseReason::ClosedByPeer);
-                    state
-                        .callers
-                        .end(token, Ended::Error(Error::NotConnected(reason)), after);
+                    let error = Error::NotConnected(Arc::clone(&reason));
+                    state.callers.end(token, Ended::Error(error), after);
                 }
-                state.unpark(after);
+                state.callers.refuse_parked(&reason, after);
             }
             Event::Liveness | Event::Refused => {}
         }
@@ -470,6 +468,12 @@ impl Driver {
                 } else {
                     CloseReason::ClosedByPeer
                 }
+            }
+            Some(connection)
+                if connection.heard_goodbye() && matches!(reason, CloseReason::Ended) =>
+            {
+                // Not a crash: the time that it gave was over.
+                CloseReason::CloseTimedOut
             }
             _ => reason,
         }

@@ -337,14 +337,15 @@ impl Shared {
     /// Says goodbye: calls that run may end within `limit`, new ones are refused.
     pub(crate) fn begin_close(&self, limit: Duration) {
         self.with(|state, after| {
-            let now = Instant::now();
-            let by = now.checked_add(limit).unwrap_or(now);
+            let by = in_time(limit);
             let closing = state.closing.get_or_insert(Closing { by, local: true });
             closing.by = closing.by.min(by);
             let by = closing.by;
             if let Some(connection) = state.phase.connection() {
                 connection.goodbye();
             }
+            let reason = Arc::new(CloseReason::Closed);
+            state.callers.refuse_parked(&reason, after);
             state.arm(Some(by), after);
             state.schedule(after);
             // A program often ends right after it lets go: the goodbye should not wait for the driver.
@@ -369,6 +370,13 @@ impl Shared {
             self.begin_close(self.setup.close_timeout);
         }
     }
+}
+
+/// The instant after this time; if it cannot be told, one that nobody lives to see.
+pub(super) fn in_time(time: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or_else(|| now + CENTURY)
 }
 
 pub(crate) fn too_deep(depth: u16, limit: u32) -> String {

@@ -3,12 +3,16 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod beginning;
 mod calls;
 mod cancellation;
 mod deadlines;
 mod faults;
+mod identity;
 mod order;
 mod panics;
 mod reentrancy;
 mod serial;
+mod shutdown;
+mod sizes;
 mod starting;
