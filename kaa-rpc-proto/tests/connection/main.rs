@@ -2,6 +2,7 @@
 //! that keeps to nothing.
 
 mod abandon;
+mod anything;
 mod closing;
 mod document;
 mod hostile;

@@ -1,7 +1,6 @@
 //! Two connections over bytes in memory, from a real handshake. Nothing moves by itself: a test
 //! says how many bytes are written and how many arrive.
 
-use std::collections::VecDeque;
 use std::mem;
 
 use kaa_rpc_proto::frame::{self, CallHead, CallId, Frame, Split};
@@ -106,9 +105,9 @@ impl From<Event<'_>> for Seen {
 pub(crate) struct End {
     pub(crate) connection: Connection,
     /// Taken from the connection, not yet written.
-    writing: VecDeque<u8>,
+    writing: Vec<u8>,
     /// Written; the other end has not read it.
-    sent: VecDeque<u8>,
+    sent: Vec<u8>,
     /// Read; not yet a whole frame.
     partial: Vec<u8>,
 }
@@ -117,8 +116,8 @@ impl End {
     pub(crate) fn new(opened: Opened) -> Self {
         Self {
             connection: Connection::new(opened),
-            writing: VecDeque::new(),
-            sent: VecDeque::new(),
+            writing: Vec::new(),
+            sent: Vec::new(),
             partial: Vec::new(),
         }
     }
@@ -139,14 +138,9 @@ impl End {
     /// The kernel takes up to `count` bytes. Gives those.
     pub(crate) fn write(&mut self, count: usize) -> Vec<u8> {
         if self.writing.is_empty() {
-            let mut taken = Vec::new();
-            self.connection.take_output(&mut taken);
-            self.writing = taken.into();
+            self.connection.take_output(&mut self.writing);
         }
-        let bytes: Vec<u8> = self
-            .writing
-            .drain(..count.min(self.writing.len()))
-            .collect();
+        let bytes = take(&mut self.writing, count);
         self.connection.wrote(bytes.len());
         self.sent.extend(&bytes);
         bytes
@@ -162,7 +156,7 @@ impl End {
 
     /// What is written next, if it is known already.
     pub(crate) fn unwritten(&self) -> Vec<u8> {
-        self.writing.iter().copied().collect()
+        self.writing.clone()
     }
 
     pub(crate) fn has_unwritten(&self) -> bool {
@@ -221,8 +215,7 @@ impl Pair {
         to: usize,
         count: usize,
     ) -> (Vec<u8>, Result<Vec<Seen>, Violation>) {
-        let sent = &mut self.ends[1 - to].sent;
-        let bytes: Vec<u8> = sent.drain(..count.min(sent.len())).collect();
+        let bytes = take(&mut self.ends[1 - to].sent, count);
         let seen = self.ends[to].read(&bytes);
         (bytes, seen)
     }
@@ -244,4 +237,10 @@ impl Pair {
             .iter()
             .all(|end| !end.has_unwritten() && end.sent.is_empty())
     }
+}
+
+/// The first `count` bytes, or as many as there are.
+fn take(bytes: &mut Vec<u8>, count: usize) -> Vec<u8> {
+    let rest = bytes.split_off(count.min(bytes.len()));
+    mem::replace(bytes, rest)
 }
