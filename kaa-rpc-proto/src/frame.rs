@@ -141,7 +141,7 @@ impl<'a> CallHead<'a> {
 pub enum Frame<'a> {
     /// A request that is answered by one result or error.
     Call {
-        /// Free until its final frame was sent.
+        /// Taken until its final frame was read.
         id: CallId,
         /// Name and circumstances.
         head: CallHead<'a>,
