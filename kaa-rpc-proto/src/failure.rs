@@ -8,6 +8,10 @@ pub const MAX_TEXT: usize = 4096;
 /// The most causes and trace lines that are sent, each.
 pub const MAX_LINES: usize = 32;
 
+/// The most bytes of causes and of trace lines that are sent, each. With them a failure, but for the
+/// value of a declared error, fits every frame: the smallest `max_frame` is 64 KiB.
+pub const MAX_LINES_TEXT: usize = 16 * 1024;
+
 /// Why a call ended without a result, as the callee tells it.
 ///
 /// On the wire it is a MessagePack map from string; absent fields are left out, unknown ones ignored.
@@ -114,7 +118,7 @@ impl Failure {
         }
         for (key, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
             write_text(out, key);
-            let count = list.len().min(MAX_LINES);
+            let count = fitting(list);
             let _ = rmp::encode::write_array_len(out, u32::try_from(count).unwrap_or(0));
             list.iter()
                 .take(count)
@@ -176,6 +180,18 @@ impl Failure {
 /// Writing to a `Vec` does not fail, so there is no error to give on.
 fn write_text(out: &mut Vec<u8>, text: &str) {
     let _ = rmp::encode::write_str(out, text);
+}
+
+/// How many lines are sent.
+fn fitting(list: &[String]) -> usize {
+    let mut bytes = 0;
+    list.iter()
+        .take(MAX_LINES)
+        .take_while(|line| {
+            bytes += shorten(line).len();
+            bytes <= MAX_LINES_TEXT
+        })
+        .count()
 }
 
 /// At most [`MAX_TEXT`] bytes, cut between characters.

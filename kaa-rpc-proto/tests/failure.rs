@@ -1,6 +1,6 @@
 //! Failures: what is cut, what is kept, and that nothing a peer sends is more than a failure.
 
-use kaa_rpc_proto::failure::{MAX_LINES, MAX_TEXT};
+use kaa_rpc_proto::failure::{MAX_LINES, MAX_LINES_TEXT, MAX_TEXT};
 use kaa_rpc_proto::msgpack::{self, ScanLimits, Value};
 use kaa_rpc_proto::{Failure, FailureKind};
 use proptest::collection::vec;
@@ -123,10 +123,16 @@ fn hostile_37_what_is_sent_is_bounded() {
         got: text,
     };
     let bytes = encoded(&failure);
-    assert!(bytes.len() < (5 + 2 * MAX_LINES) * (MAX_TEXT + 3) + 100);
+    assert!(bytes.len() < 64 << 10, "it fits the smallest frame");
     let decoded = decode(&bytes);
-    assert_eq!(decoded.causes.len(), MAX_LINES);
+    assert_eq!(decoded.causes.len(), MAX_LINES_TEXT / MAX_TEXT);
     assert_eq!(decoded.message.len(), MAX_TEXT);
+
+    let short = Failure {
+        trace: vec!["here".into(); 1000],
+        ..Failure::default()
+    };
+    assert_eq!(decode(&encoded(&short)).trace.len(), MAX_LINES);
 }
 
 #[test]
