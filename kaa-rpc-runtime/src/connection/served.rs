@@ -1,5 +1,6 @@
 //! The calls of the other end that are being run.
 
+use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -236,6 +237,40 @@ impl Future for Running {
     }
 }
 
+thread_local! {
+    /// Serial calls whose turn has come while another one was being spawned on this thread.
+    static TURNS: RefCell<Option<VecDeque<Running>>> = const { RefCell::new(None) };
+}
+
+/// Spawns a serial call whose turn has come. A runtime that is shutting down drops it at once, which
+/// brings the turn of the next one: a loop, not a recursion as deep as the queue is long.
+fn spawn_in_turn(running: Running) {
+    let mut running = Some(running);
+    let entered = TURNS.try_with(|turns| {
+        let mut turns = turns.borrow_mut();
+        let entered = turns.is_none();
+        turns.get_or_insert_default().extend(running.take());
+        entered
+    });
+    // A thread that is ending has no queue any more.
+    if let Some(running) = running {
+        running.spawn();
+    }
+    while entered == Ok(true) {
+        let next = TURNS.with_borrow_mut(|turns| {
+            let next = turns.as_mut().and_then(VecDeque::pop_front);
+            if next.is_none() {
+                *turns = None;
+            }
+            next
+        });
+        match next {
+            Some(next) => next.spawn(),
+            None => return,
+        }
+    }
+}
+
 /// The duty to answer one call.
 pub(crate) struct Responder {
     shared: Arc<Shared>,
@@ -291,7 +326,7 @@ impl Responder {
             self.leave_serial(&mut state.served)
         });
         if let Some(next) = next {
-            next.spawn();
+            spawn_in_turn(next);
         }
     }
 

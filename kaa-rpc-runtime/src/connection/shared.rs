@@ -434,9 +434,11 @@ impl State {
                 connection.write_to(|bytes| writer.try_write(bytes)),
                 Ok(true)
             )
+            && !connection.is_parted()
         {
             return;
         }
+        // Also when this was the last word: the driver closes.
         self.schedule(after);
     }
 

@@ -105,11 +105,15 @@ fn client_connected_gives_each_channel_once() {
                 .unwrap();
             clients.push(client);
         }
-        for number in 0..20 {
-            for connected in [&mut first, &mut second] {
+        for connected in [&mut first, &mut second] {
+            let mut numbers = Vec::new();
+            for _ in 0..20 {
                 let channel = connected.next().await.unwrap();
-                assert_eq!(ask(&channel, "who").await.unwrap(), number);
+                numbers.push(ask(&channel, "who").await.unwrap());
             }
+            // Handshakes that overlap may end in any order.
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(0..20));
         }
         assert_eq!(server.channels().len(), 20);
         server.close().await;

@@ -28,6 +28,20 @@ fn wait(channel: &Channel, number: u64) -> InProgress<u64> {
     channel.rpc("wait", (number,)).start()
 }
 
+/// Calls until the goodbye of the other end has come.
+async fn until_refused(channel: &Channel) {
+    loop {
+        match channel.rpc::<(), _>("missing", ()).await.unwrap_err() {
+            Error::UnknownFunction(_) => {}
+            Error::NotConnected(reason) => {
+                assert!(matches!(*reason, CloseReason::ClosedByPeer), "{reason:?}");
+                return;
+            }
+            error => panic!("{error:?}"),
+        }
+    }
+}
+
 /// The closing end, and the other.
 fn sides(ends: &Ends, closer: &str) -> (Channel, Channel) {
     let (server, client) = (ends.server.clone(), ends.client.clone());
@@ -88,13 +102,7 @@ fn calls_in_progress_end_before_a_close() {
                 async move { closing.close().await }
             });
             // New calls are refused at once, as soon as an end knows.
-            loop {
-                match wait(&other, 3).await {
-                    Err(Error::NotConnected(_)) => break,
-                    Err(error) => panic!("{error:?}"),
-                    Ok(_) => unreachable!("nothing was let go"),
-                }
-            }
+            until_refused(&other).await;
             assert!(wait(&closing, 3).await.unwrap_err().never_ran());
             assert!(!other.is_closed() && !closing.is_closed());
             probe.let_go(2);
@@ -167,7 +175,7 @@ fn all_the_time_there_is_may_be_given_to_a_close() {
         assert_eq!(told.next().await, Was::Started(1));
         let (client, server) = (ends.client.clone(), ends.server.clone());
         let close = tokio::spawn(async move { client.close().await });
-        while wait(&server, 2).await.is_ok() {}
+        until_refused(&server).await;
         probe.let_go(1);
         assert_eq!(call.await.unwrap(), 1);
         assert!(close.await.unwrap().is_orderly());
@@ -407,11 +415,18 @@ fn a_call_that_crosses_a_goodbye_is_not_run() {
     peer.call(1, "wait", (1,));
     peer.send(&Frame::Goodbye { calls: 0 });
     probe.let_go(1);
+    let began = Instant::now();
     assert!(matches!(
         peer.receive().unwrap().frame(),
         Frame::Result { id: 0, .. }
     ));
     assert!(peer.is_closed_by_other_end());
+    // The last answer ends the close, not the time that it may take.
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
     assert!(runtime.block_on(close).unwrap().is_orderly());
     assert_eq!(told.so_far(), [Was::Ended(0)]);
 }
