@@ -1,0 +1,13 @@
+//! What generated code promises: types, defaults, evolution, and how functions run.
+
+mod objects;
+
+mod arbitrary;
+mod arguments;
+mod evolution;
+mod failures;
+mod mistakes;
+mod round_trips;
+mod runs;
+mod services;
+mod tokens;
