@@ -17,6 +17,8 @@ pub mod frame;
 pub mod handshake;
 mod limits;
 pub mod msgpack;
+#[cfg(feature = "noise")]
+pub mod noise;
 mod secret;
 
 pub use connection::{CannotCall, Connection, Event, Progress, Token, TooLarge};

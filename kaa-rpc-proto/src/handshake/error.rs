@@ -83,6 +83,8 @@ pub enum HandshakeError {
     /// At the client: the server's proof is wrong. It accepted this end's proof or pretended to, but
     /// does not have the secret.
     ServerNotProven,
+    /// The cipher of an encrypted transport cannot be used; nothing that the other end did.
+    Cipher,
     /// Bytes came where there can be none, after this message and before the next proof.
     UnexpectedBytes {
         /// The last message that was due.
@@ -119,6 +121,8 @@ pub enum Stage {
     Preamble,
     /// The server's answer to it.
     Version,
+    /// A message of the Noise handshake, of either end.
+    Noise,
     /// The hello of either end.
     Hello,
     /// The proof of either end.
@@ -130,7 +134,7 @@ impl HandshakeError {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::OwnLimit(_) | Self::OwnFeatures { .. } => Blame::Here,
+            Self::OwnLimit(_) | Self::OwnFeatures { .. } | Self::Cipher => Blame::Here,
             Self::NotKaa { .. }
             | Self::RoleConflict { .. }
             | Self::LimitOutOfRange(_)
@@ -204,9 +208,16 @@ impl fmt::Display for HandshakeError {
                 "the server did not prove that it has the secret: it is not the one meant, or \
                  someone on the way changed what was sent",
             ),
+            Self::Cipher => f.write_str("the cipher of this end cannot be used"),
             Self::UnexpectedBytes { after, got } => write!(
                 f,
                 "the other end sent {got} bytes after its {after}, before the handshake went on"
+            ),
+            Self::Closed { awaiting: Stage::Version, expected, got: 0 } => write!(
+                f,
+                "the other end closed before its version answer: expected {expected} bytes, got none; \
+                 it may be no Kaa RPC server, or set up for another transport, such as plain TCP \
+                 instead of encrypted"
             ),
             Self::Closed { awaiting, expected, got: 0 } => write!(
                 f,
@@ -234,6 +245,7 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Self::Preamble => "preamble",
             Self::Version => "version answer",
+            Self::Noise => "Noise message",
             Self::Hello => "hello",
             Self::Proof => "proof",
         })

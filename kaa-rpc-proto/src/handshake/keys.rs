@@ -15,6 +15,8 @@ const SALT: &[u8] = b"kaa-rpc/1 secret";
 /// The `info` of a key: one for each purpose, so that no key serves two.
 pub(crate) const CLIENT_PROOF: &[u8] = b"kaa-rpc/1 client proof";
 pub(crate) const SERVER_PROOF: &[u8] = b"kaa-rpc/1 server proof";
+#[cfg(feature = "noise")]
+const NOISE: &[u8] = b"kaa-rpc/1 noise psk";
 
 /// The keys of one secret. Cheap to clone; cleared when the last clone is dropped.
 #[derive(Clone)]
@@ -25,6 +27,8 @@ pub struct Keys {
 struct Material {
     client_proof: Zeroizing<[u8; 32]>,
     server_proof: Zeroizing<[u8; 32]>,
+    #[cfg(feature = "noise")]
+    noise: Zeroizing<[u8; 32]>,
 }
 
 impl Keys {
@@ -50,6 +54,8 @@ impl Keys {
             material: Arc::new(Material {
                 client_proof: expand(CLIENT_PROOF),
                 server_proof: expand(SERVER_PROOF),
+                #[cfg(feature = "noise")]
+                noise: expand(NOISE),
             }),
         }
     }
@@ -60,6 +66,12 @@ impl Keys {
 
     pub(crate) fn server_proof(&self) -> &[u8; 32] {
         &self.material.server_proof
+    }
+
+    /// The pre-shared key of the Noise handshake.
+    #[cfg(feature = "noise")]
+    pub(crate) fn noise(&self) -> &[u8; 32] {
+        &self.material.noise
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::Step;
 use super::error::{HandshakeError, Stage};
+#[cfg(feature = "noise")]
+use super::keys::Keys;
 use super::keys::{Credential, Keyring};
 use super::name::KeyId;
 use super::opened::{Context, Opened, Peer};
@@ -185,6 +187,12 @@ impl VersionAgreed {
                 binding,
             },
         }
+    }
+
+    /// The keys that the client must have.
+    #[cfg(feature = "noise")]
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.credential.keys
     }
 
     /// The key id that the client sent; nothing shows yet that it has its secret.
