@@ -1,18 +1,20 @@
 //! The player and its screens: typed calls in both directions.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kaa_rpc_runtime::{CallError, Channel, Context, Outcome, Value};
+use kaa_rpc_runtime::{CallError, Channel, Context, Error, Outcome, Value, kwargs};
 use kaa_tests::player::{
-    MediaCenterClient, MediaCenterPeer, PlayError, Player, PlayerService, Screen, ScreenClient,
-    ScreenService, Side, State,
+    MAX_TITLE, MediaCenterClient, MediaCenterPeer, PlayError, Player, PlayerService, Screen,
+    ScreenClient, ScreenService, Side, State,
 };
 use kaa_tests::types::{Source, Tags, Track};
 
 #[derive(Default)]
 struct Deck {
     tracks: Mutex<Vec<Track>>,
+    log: Mutex<Vec<String>>,
 }
 
 impl Player for Deck {
@@ -63,10 +65,12 @@ impl Player for Deck {
     async fn log(
         &self,
         _: &Context,
-        _message: String,
-        _args: Vec<Value>,
-        _fields: std::collections::BTreeMap<String, Value>,
+        message: String,
+        args: Vec<Value>,
+        fields: BTreeMap<String, Value>,
     ) -> Outcome<()> {
+        let mut log = self.log.lock().map_err(|error| error.to_string())?;
+        log.push(format!("{message} {args:?} {fields:?}"));
         Ok(())
     }
 
@@ -137,5 +141,90 @@ async fn both_ends_call_each_other_through_their_proxies() -> Result<(), Box<dyn
         "{error:?}"
     );
     assert!(!peer.screen.confirm("no?").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn scripts_call_the_same_functions_by_name() -> Result<(), Box<dyn std::error::Error>> {
+    let deck = Arc::new(Deck::default());
+    let (_server, channel) = Channel::pair(
+        |side| side.register(PlayerService::from_arc(Arc::clone(&deck))),
+        |side| side,
+    )
+    .await?;
+    // As a script writes a `Source`: a name, or a map from the name to the fields.
+    let file = Value::Map(vec![("path".into(), "/a.ogg".into())]);
+    let file = Value::Map(vec![("file".into(), file)]);
+    let id: u64 = channel.rpc("add", ("A", file)).await?;
+    assert_eq!(id, 1);
+    let named = kwargs! { tags: ["quiet"], source: "silence", title: "B" };
+    let id: u64 = channel.rpc("add", named).await?;
+    assert_eq!(id, 2);
+
+    let tracks = MediaCenterClient::from(channel.clone())
+        .player
+        .tracks()
+        .await?;
+    let expected = [
+        Track::new(
+            1,
+            "A",
+            Source::File {
+                path: "/a.ogg".into(),
+            },
+        ),
+        Track {
+            tags: vec!["quiet".into()],
+            ..Track::new(2, "B", Source::Silence)
+        },
+    ];
+    assert_eq!(tracks, expected);
+    assert_eq!((tracks[0].rating, MAX_TITLE), (3, 200));
+
+    let product: i64 = channel.rpc("do_something", (6,)).await?;
+    assert_eq!(product, 42);
+    let by_its_rust_name = channel.rpc::<i64, _>("my_function", (6,)).await;
+    assert!(
+        matches!(by_its_rust_name, Err(Error::UnknownFunction(_))),
+        "{by_its_rust_name:?}"
+    );
+    let wait = Value::from(Duration::from_millis(1500));
+    let missing = channel.rpc::<State, _>("play", (9, wait)).await;
+    let Err(Error::Raised(raised)) = missing else {
+        panic!("{missing:?}");
+    };
+    assert_eq!(raised.to_string(), "no track 9 (media.player.PlayError)");
+    Ok(())
+}
+
+#[tokio::test]
+async fn logs_take_anything_and_old_functions_still_answer()
+-> Result<(), Box<dyn std::error::Error>> {
+    let deck = Arc::new(Deck::default());
+    let (_server, channel) = Channel::pair(
+        |side| side.register(PlayerService::from_arc(Arc::clone(&deck))),
+        |side| side,
+    )
+    .await?;
+    let player = MediaCenterClient::from(channel.clone()).player;
+    let call = player.log("typed").args([1.into(), "two".into()]);
+    call.fields(kwargs! { three: 3.5 }).await?;
+    let by_name = ("by name", Value::Null, kwargs! { ok: true });
+    channel.rpc("log", by_name).oneway().await?;
+    #[expect(deprecated, reason = "it is called all the same")]
+    let busy = player.start(1).await;
+    assert!(
+        matches!(busy, Err(CallError::Declared(PlayError::Busy))),
+        "{busy:?}"
+    );
+    // `start` was answered, so what was sent before it has started, and did not wait.
+    let log = deck.log.lock().map_err(|error| error.to_string())?;
+    assert_eq!(
+        *log,
+        [
+            r#"typed [1, "two"] {"three": 3.5}"#,
+            r#"by name [null] {"ok": true}"#
+        ]
+    );
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! Each call gets its own answer, however many there are at once.
 
 use std::os::unix::fs::PermissionsExt;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use kaa_rpc_runtime::{Error, Secret};
 use kaa_tests::typed::{Lab, LabClient, LabPeer, MirrorClient};
@@ -102,25 +106,36 @@ async fn in_several_threads_over_sockets() -> TestResult {
     Ok(())
 }
 
-/// Threads without a runtime start calls too, and wait in their own way.
+/// Wakes a thread that waits for a future.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn wait<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = std::task::Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_threads_of_ones_own() -> TestResult {
+async fn from_threads_without_a_runtime() -> TestResult {
     let (peer, client) = objects::lab(Runner::new().0).await?;
-    let threads: Vec<_> = (0..4)
-        .map(|number| {
-            let mirrors = [client.mirror.clone(), peer.mirror.clone()];
-            let (mirror, answer): (MirrorClient, fn(u64) -> u64) = match mirrors {
-                [mirror, _] if number % 2 == 0 => (mirror, by_server),
-                [_, mirror] => (mirror, by_client),
-            };
-            std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-                runtime
-                    .block_on(calls(mirror, answer))
-                    .map_err(std::io::Error::other)
-            })
-        })
-        .collect();
+    let mut threads = Vec::new();
+    for _ in 0..2 {
+        let (from_client, from_server) = (client.mirror.clone(), peer.mirror.clone());
+        threads.push(thread::spawn(|| wait(calls(from_client, by_server))));
+        threads.push(thread::spawn(|| wait(calls(from_server, by_client))));
+    }
     for thread in threads {
         let sum = tokio::task::spawn_blocking(move || thread.join()).await?;
         assert_eq!(sum.map_err(|_| "a thread panicked")??, CALLS);
