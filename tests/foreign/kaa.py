@@ -1,0 +1,415 @@
+"""Kaa RPC in Python, written from docs/protocol.md alone: calls, windows and closing.
+
+A thread reads, another writes, and each call that comes runs in one of its own. So reading waits
+neither for a function nor for the other end to read.
+"""
+
+import difflib
+import itertools
+import socket
+import struct
+import threading
+import time
+from collections import deque
+
+from kaa_calls import Context, Lost, NoRoom, Outgoing
+from kaa_frames import (
+    CALL,
+    CANCEL,
+    DONE,
+    ERROR,
+    GOODBYE,
+    ONEWAY,
+    PING,
+    PONG,
+    RESULT,
+    CallFailed,
+    Failure,
+    Head,
+    Violation,
+    encode_head,
+    fields,
+    frame,
+    whole,
+)
+from kaa_opening import open_client, open_server
+from kaa_values import (
+    BadArguments,
+    Malformed,
+    bind,
+    pack,
+    pack_arguments,
+    unpack,
+    unpack_arguments,
+)
+
+
+class Connection:
+    """One end of an open connection. Functions are called as `functions[name]` says."""
+
+    def __init__(self, opened, functions=None):
+        self.socket, self.session = opened.socket, opened.session
+        self.own, self.peer = opened.own, opened.peer
+        self.functions = functions or {}
+        self.changed = threading.Condition()
+        self.ended = None  # "orderly", or why the connection is lost.
+        self.output = deque()  # What makes a frame at the moment it is written.
+        self.pong, self.pings, self.tokens = None, deque(), itertools.count(1)
+        # Calls of this end.
+        self.calls, self.spent, self.queued = {}, 0, 0
+        self.oneways = 0  # In flight.
+        self.oneway_calls = self.oneway_bytes = 0  # Written, not yet done.
+        # Calls of the other end.
+        self.running, self.taken_calls, self.taken_bytes = {}, 0, 0
+        self.done_calls = self.done_bytes = 0
+        self.oneways_running = self.accepted = 0
+        self.said = self.heard = None  # The numbers of the goodbyes.
+        self.socket.settimeout(None)
+        self.threads = [
+            threading.Thread(target=run, daemon=True) for run in (self.read, self.write)
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    # What a user does.
+
+    def call(self, name, /, *positional, **named):
+        return self.start(name, positional, named).wait()
+
+    def start(self, name, positional=(), named=None, timeout=None):
+        return self.send(name, positional, named or {}, timeout, oneway=False)
+
+    def oneway(self, name, /, *positional, **named):
+        self.send(name, positional, named, None, oneway=True)
+
+    def ping(self, seconds=10):
+        with self.changed:
+            token = next(self.tokens)
+            self.pings.append(token)
+            self.put(lambda: frame(PING, struct.pack(">Q", token)))
+            self.until(lambda: token not in self.pings, seconds)
+
+    def goodbye(self):
+        with self.changed:
+            self.part()
+
+    def close(self, seconds=10):
+        """Says goodbye and waits; gives how the connection ended."""
+        self.goodbye()
+        return self.wait(seconds)
+
+    def wait(self, seconds=10):
+        with self.changed:
+            self.changed.wait_for(lambda: self.ended, seconds)
+            self.ended = self.ended or "not parted in time"
+        self.socket.close()
+        return self.ended
+
+    def until(self, condition, seconds=None):
+        self.changed.wait_for(lambda: condition() or self.ended, seconds)
+        if self.ended:
+            raise Lost(self.ended, run=False)
+        if not condition():
+            raise TimeoutError
+
+    # Calls of this end.
+
+    def send(self, name, positional, named, timeout, oneway):
+        context = Context.get()
+        depth = context.depth + 1 if context else 0
+        if depth > self.peer.max_depth:
+            raise CallFailed("too_deep", "not sent")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if context and context.deadline is not None:
+            deadline = min(context.deadline, deadline or context.deadline)
+        arguments, encoded = pack_arguments(positional, named), name.encode()
+        head = encode_head(encoded, depth, None if deadline is None else 0)
+        cost = 1 + (0 if oneway else 4) + len(head) + len(arguments)
+        if cost > self.peer.max_frame:
+            raise CallFailed("too_large", "not sent")
+
+        def body():
+            left = None if deadline is None else max(0, int((deadline - time.monotonic()) * 1e6))
+            return encode_head(encoded, depth, left) + arguments
+
+        with self.changed:
+            self.room(cost, context)
+            self.spent += cost
+            self.queued += 1
+            if oneway:
+                self.oneways += 1
+                self.put(lambda: self.write_oneway(body(), cost))
+                return None
+            id = next(id for id in itertools.count() if id not in self.calls)
+            call = Outgoing(self, id, self.queued, cost, name, deadline)
+            self.calls[id] = call
+            self.put(lambda: self.write_call(call, body()))
+            return call
+
+    def write_call(self, call, body):
+        call.written = True
+        return frame(CALL, struct.pack(">I", call.id) + body)
+
+    def write_oneway(self, body, cost):
+        self.oneway_calls += 1
+        self.oneway_bytes += cost
+        return frame(ONEWAY, body)
+
+    def room(self, cost, context):
+        def fits():
+            return self.said is not None or (
+                len(self.calls) + self.oneways < self.peer.max_calls
+                and self.spent + cost <= self.peer.max_request_bytes
+            )
+
+        if context and context.connection is self and not fits():
+            raise NoRoom
+        self.until(fits)
+        if self.said is not None:
+            raise Lost("this end makes no more calls", run=False)
+
+    def cancel(self, call):
+        with self.changed:
+            if self.calls.get(call.id) is call and not call.cancelled and not self.ended:
+                call.cancelled = True
+                self.put(lambda: frame(CANCEL, struct.pack(">I", call.id)))
+
+    # Writing. A frame counts as written when its writing begins: the other end may answer to it
+    # before this end's threads have taken note that its last byte is gone.
+
+    def put(self, make):
+        self.output.append(make)
+        self.changed.notify_all()
+
+    def next_frame(self):
+        if self.pong is not None:
+            token, self.pong = self.pong, None
+            return frame(PONG, struct.pack(">Q", token))
+        if self.output:
+            return self.output.popleft()()
+        if self.done_calls:
+            counts = self.done_calls, self.done_bytes
+            self.taken_calls -= self.done_calls
+            self.taken_bytes -= self.done_bytes
+            self.done_calls = self.done_bytes = 0
+            return frame(DONE, struct.pack(">IQ", *counts))
+        return None
+
+    def parted(self):
+        nothing_own = not self.calls and not self.oneways
+        nothing_else = not self.running and not self.oneways_running
+        return self.said is not None and self.heard is not None and nothing_own and nothing_else
+
+    def write(self):
+        while True:
+            with self.changed:
+                data = self.next_frame()
+                while data is None and not self.ended and not self.parted():
+                    self.changed.wait()
+                    data = self.next_frame()
+                if self.ended:
+                    return
+            try:
+                if data is None:
+                    return self.socket.shutdown(socket.SHUT_WR)
+                self.socket.sendall(data)
+            except OSError as error:
+                return self.lose(f"writing failed: {error}")
+
+    # Reading.
+
+    def read(self):
+        try:
+            while True:
+                (length,) = struct.unpack(">I", self.take(4))
+                if not 1 <= length <= self.own.max_frame:
+                    raise Violation(f"a frame of {length} bytes")
+                data = self.take(length)
+                with self.changed:
+                    self.handle(data[0], data[1:], length)
+                    self.changed.notify_all()
+        except (EOFError, OSError) as error:
+            self.lose(f"the stream ended: {error}")
+        except Violation as error:
+            self.lose(f"violation: {error}")
+
+    def take(self, length):
+        data = bytearray()
+        while len(data) < length:
+            part = self.socket.recv(min(length - len(data), 1 << 16))
+            if not part:
+                raise EOFError("by the other end")
+            data += part
+        return bytes(data)
+
+    def lose(self, reason):
+        with self.changed:
+            if not self.ended:
+                self.ended = "orderly" if self.parted() else reason
+            for call in self.calls.values():
+                call.end(error=Lost(self.ended, run=call.written))
+            for context, _ in self.running.values():
+                context.stopped.set()
+            self.calls = {}
+            self.changed.notify_all()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # The other end was faster.
+
+    def handle(self, kind, body, cost):
+        if kind == CALL:
+            (id,) = fields(">I", body)
+            self.incoming(id, Head(body[4:]), cost)
+        elif kind == ONEWAY:
+            self.incoming(None, Head(body), cost)
+        elif kind in (RESULT, ERROR):
+            (id,) = fields(">I", body)
+            self.final(kind, id, body[4:])
+        elif kind == CANCEL:
+            (id,) = whole(">I", body)
+            if id in self.running:
+                self.running[id][0].stopped.set()
+        elif kind == DONE:
+            self.done(*whole(">IQ", body))
+        elif kind == PING:
+            (self.pong,) = whole(">Q", body)
+        elif kind == PONG:
+            self.answered(*whole(">Q", body))
+        elif kind == GOODBYE:
+            self.bid(*whole(">Q", body))
+        else:
+            raise Violation(f"a frame of kind {kind}")
+
+    def final(self, kind, id, payload):
+        call = self.calls.get(id)
+        if not call or not call.written:
+            raise Violation(f"an answer to call {id}, which is not live")
+        del self.calls[id]
+        self.spent -= call.cost
+        if kind == ERROR:
+            return call.end(error=CallFailed.decode(payload, self.own))
+        try:
+            limits = {"max_items": self.own.max_items, "max_nesting": self.own.max_nesting}
+            call.end(unpack(payload, **limits))
+        except Malformed as error:
+            call.end(error=CallFailed("fault", f"a result that is none: {error}"))
+
+    def done(self, calls, bytes):
+        left_calls, left_bytes = self.oneway_calls - calls, self.oneway_bytes - bytes
+        if not calls or left_calls < 0 or left_bytes < 0 or bool(left_calls) != bool(left_bytes):
+            raise Violation(f"done for {calls} calls and {bytes} bytes")
+        self.oneway_calls, self.oneway_bytes = left_calls, left_bytes
+        self.spent -= bytes
+        self.oneways -= calls
+
+    def answered(self, token):
+        if token not in self.pings:
+            raise Violation("a pong without its ping")
+        while self.pings.popleft() != token:
+            pass
+
+    def bid(self, accepted):
+        if self.heard is not None:
+            raise Violation("a second goodbye")
+        if accepted > self.queued:
+            raise Violation("a goodbye that counts more calls than there were")
+        self.heard = accepted
+        for call in [call for call in self.calls.values() if call.number > accepted]:
+            del self.calls[call.id]
+            self.spent -= call.cost
+            call.end(error=Lost("the other end said goodbye", run=False))
+        self.part()
+
+    def part(self):
+        if self.said is None and not self.ended:
+            self.said = accepted = self.accepted
+            self.put(lambda: frame(GOODBYE, struct.pack(">Q", accepted)))
+
+    # Calls of the other end.
+
+    def incoming(self, id, head, cost):
+        if self.heard is not None:
+            raise Violation("a call after goodbye")
+        if id is not None and (id in self.running or id >= self.own.max_calls):
+            raise Violation(f"a call with id {id}")
+        refused = self.said is not None
+        if refused and id is not None:
+            return
+        self.taken_calls += 1
+        self.taken_bytes += cost
+        if self.taken_calls > self.own.max_calls:
+            raise Violation("more calls than max_calls")
+        if self.taken_bytes > self.own.max_request_bytes:
+            raise Violation("more bytes than max_request_bytes")
+        if refused:
+            return self.finish_oneway(cost)
+        self.accepted += 1
+        deadline = None
+        if head.remaining is not None and head.remaining < 10**15:
+            deadline = time.monotonic() + head.remaining / 1e6
+        context = Context(self, head.depth, deadline)
+        if id is None:
+            self.oneways_running += 1
+        else:
+            self.running[id] = (context, cost)
+        threading.Thread(target=self.run, args=(context, id, head, cost), daemon=True).start()
+
+    def finish_oneway(self, cost):
+        self.done_calls += 1
+        self.done_bytes += cost
+        self.changed.notify_all()
+
+    def run(self, context, id, head, cost):
+        Context.current.context = context
+        try:
+            kind, payload = RESULT, pack(self.apply(context, head))
+        except Exception as error:
+            own = isinstance(error, Failure) and not isinstance(error, CallFailed)
+            kind, payload = ERROR, (error if own else Failure.of(error)).encode()
+        if 5 + len(payload) > self.peer.max_frame:
+            kind, payload = ERROR, Failure("too_large", f"{len(payload)} bytes").encode()
+        with self.changed:
+            if id is None:
+                self.oneways_running -= 1
+                return self.finish_oneway(cost)
+            self.put(lambda: self.write_final(kind, id, payload, cost))
+
+    def write_final(self, kind, id, payload, cost):
+        del self.running[id]
+        self.taken_calls -= 1
+        self.taken_bytes -= cost
+        return frame(kind, struct.pack(">I", id) + payload)
+
+    def apply(self, context, head):
+        if head.depth > self.own.max_depth:
+            raise Failure("too_deep", f"depth {head.depth}")
+        if head.remaining == 0:
+            raise Failure("timed_out", name=head.name)
+        function = self.functions.get(head.name)
+        if not function:
+            close = difflib.get_close_matches(head.name, self.functions, 1)
+            raise Failure("unknown_function", f"no function {head.name}", name="".join(close))
+        limits = {"max_items": self.own.max_items, "max_nesting": self.own.max_nesting}
+        try:
+            positional, named = unpack_arguments(head.arguments, **limits)
+            positional, named = bind(function, positional, named)
+        except Malformed as error:
+            raise Failure("bad_arguments", str(error)) from None
+        except BadArguments as error:
+            raise Failure("bad_arguments", str(error), **error.details) from None
+        return function(*positional, **named)
+
+
+# Sockets.
+
+
+def connect(path, secret, functions=None, **options):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(path)
+    return Connection(open_client(sock, secret, **options), functions)
+
+
+def accept(listener, secrets, instance, functions=None, **options):
+    sock, _ = listener.accept()
+    return Connection(open_server(sock, secrets, instance, **options), functions)
