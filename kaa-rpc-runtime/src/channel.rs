@@ -1,6 +1,7 @@
 //! Channels: one live, authenticated connection each.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use kaa_rpc_proto::handshake::{KeyId, Keyring, Keys};
@@ -15,6 +16,8 @@ use crate::open::{ConnectError, Opening, as_client, as_server};
 use crate::peer::Peer;
 use crate::secret::{Secret, random};
 use crate::side::{Side, SoundSide, side_methods};
+#[cfg(feature = "tcp")]
+use crate::transport::tcp;
 use crate::transport::{AllowedUsers, Kind, Transport, connect};
 
 /// One live, authenticated connection, in which both ends call.
@@ -214,22 +217,28 @@ impl fmt::Debug for Channel {
 }
 
 /// Prepares a [`Channel`]: what this side exposes, and how it connects.
+///
+/// `P` is what it is handed out as: a [`Channel`], or the typed end that the generator makes of a
+/// `channel` declaration.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `connect` or `connect_lazy`"]
-pub struct ChannelBuilder {
+pub struct ChannelBuilder<P = Channel> {
     side: Side,
     keys: Keys,
     key_id: String,
     users: AllowedUsers,
+    marker: PhantomData<fn() -> P>,
 }
 
-impl ChannelBuilder {
-    fn new(secret: &Secret) -> Self {
+impl<P> ChannelBuilder<P> {
+    /// See [`Channel::builder`].
+    pub fn new(secret: &Secret) -> Self {
         Self {
             side: Side::default(),
             keys: Keys::derive(secret.key()),
             key_id: String::new(),
             users: AllowedUsers::default(),
+            marker: PhantomData,
         }
     }
 
@@ -247,40 +256,6 @@ impl ChannelBuilder {
         self
     }
 
-    /// Connects to `unix:NAME`, a socket in the user's own folder, or `unix:/path`.
-    ///
-    /// Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// When nobody listens there, the secrets differ, or it takes longer than
-    /// [`open_timeout`](Self::open_timeout).
-    ///
-    /// **Cancel safe:** dropping the future drops the connection.
-    pub async fn connect(self, address: &str) -> Result<Channel, ConnectError> {
-        let plan = self.plan(address)?;
-        let side = plan.side.clone();
-        let opening = plan.open().await?;
-        Ok(Channel::start(&side, opening))
-    }
-
-    /// Gives a channel that is usable at once and connects by itself. Calls wait until it is open, and
-    /// fail if it cannot be opened; [`Channel::opened`] tells.
-    ///
-    /// Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// When the address cannot be read or two functions have one name.
-    pub fn connect_lazy(self, address: &str) -> Result<Channel, ConnectError> {
-        let plan = self.plan(address)?;
-        let runtime = Handle::current();
-        let shared = Shared::new(plan.side.setup(runtime.clone()));
-        let channel = Channel::from_shared(Arc::clone(&shared));
-        runtime.spawn(open_and_drive(shared, plan.open()));
-        Ok(channel)
-    }
-
     fn plan(self, address: &str) -> Result<Plan, ConnectError> {
         let address = address.parse().map_err(ConnectError::Address)?;
         let key_id = KeyId::new(&self.key_id).map_err(|error| {
@@ -293,6 +268,43 @@ impl ChannelBuilder {
             users: self.users,
             address,
         })
+    }
+}
+
+impl<P: From<Channel>> ChannelBuilder<P> {
+    /// Connects to `unix:NAME`, a socket in the user's own folder, `unix:/path`, or `tcp:HOST:PORT`,
+    /// which is always encrypted.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there, the secrets differ, or it takes longer than
+    /// [`open_timeout`](Self::open_timeout).
+    ///
+    /// **Cancel safe:** dropping the future drops the connection.
+    pub async fn connect(self, address: &str) -> Result<P, ConnectError> {
+        let plan = self.plan(address)?;
+        let side = plan.side.clone();
+        let opening = plan.open().await?;
+        Ok(Channel::start(&side, opening).into())
+    }
+
+    /// Gives a channel that is usable at once and connects by itself. Calls wait until it is open, and
+    /// fail if it cannot be opened; [`Channel::opened`] tells.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be read or two functions have one name.
+    pub fn connect_lazy(self, address: &str) -> Result<P, ConnectError> {
+        let plan = self.plan(address)?;
+        let runtime = Handle::current();
+        let shared = Shared::new(plan.side.setup(runtime.clone()));
+        let channel = Channel::from_shared(Arc::clone(&shared));
+        runtime.spawn(open_and_drive(shared, plan.open()));
+        Ok(channel.into())
     }
 }
 
@@ -315,11 +327,14 @@ impl Plan {
                         .await
                         .map_err(ConnectError::Unix)?,
                 ),
+                #[cfg(feature = "tcp")]
+                Address::Tcp(address) => tcp::connect(address, self.side.plaintext)
+                    .await
+                    .map_err(ConnectError::Tcp)?,
+                #[cfg(not(feature = "tcp"))]
                 Address::Tcp(_) => {
-                    return Err(ConnectError::Unsupported(format!(
-                        "{}: this version has Unix sockets only",
-                        self.address
-                    )));
+                    let what = crate::transport::no_tcp(&self.address);
+                    return Err(ConnectError::Unsupported(what));
                 }
             };
             as_client(transport, &self.side.announcement, self.key_id, self.keys).await

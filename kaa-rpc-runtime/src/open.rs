@@ -1,5 +1,8 @@
 //! The handshake over a real stream: exact reads, one deadline, silence on failure.
 
+#[cfg(feature = "tcp")]
+mod secure;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -14,6 +17,8 @@ use crate::address::AddressError;
 use crate::peer::Peer;
 use crate::secret::random;
 use crate::serve::functions::RegisterError;
+#[cfg(feature = "tcp")]
+use crate::transport::TcpConnectError;
 use crate::transport::{Kind, Transport, UnixConnectError};
 
 /// A stream whose other end has proved that it knows the secret.
@@ -35,6 +40,10 @@ impl Announcement {
     fn settings(&self, kind: Kind) -> Settings {
         let announced = match kind {
             Kind::Unix => Announced::Unix,
+            #[cfg(feature = "tcp")]
+            Kind::Tcp => Announced::Tcp,
+            #[cfg(feature = "tcp")]
+            Kind::PlainTcp => Announced::PlainTcp,
             Kind::Other => Announced::Other,
         };
         let mut settings = Settings::new(announced, self.instance);
@@ -54,6 +63,9 @@ pub enum ConnectError {
     Unsupported(String),
     /// Nobody listens there, or it is not safe to talk to.
     Unix(UnixConnectError),
+    /// Nobody listens there, or the host is not known.
+    #[cfg(feature = "tcp")]
+    Tcp(TcpConnectError),
     /// What this end exposes does not go together.
     Register(RegisterError),
     /// A name or limit that was set cannot be announced.
@@ -74,6 +86,8 @@ impl fmt::Display for ConnectError {
             Self::Address(error) => error.fmt(f),
             Self::Unsupported(what) => write!(f, "cannot connect: {what}"),
             Self::Unix(error) => error.fmt(f),
+            #[cfg(feature = "tcp")]
+            Self::Tcp(error) => error.fmt(f),
             Self::Register(error) => error.fmt(f),
             Self::Settings(what) => f.write_str(what),
             Self::Handshake(error) => error.fmt(f),
@@ -108,17 +122,22 @@ pub(crate) async fn as_client(
 ) -> Result<Opening, ConnectError> {
     let settings = announcement.settings(transport.kind());
     let nonce = random().map_err(ConnectError::Random)?;
+    #[cfg_attr(not(feature = "tcp"), expect(unused_mut, reason = "TCP adds to it"))]
     let Step {
-        send,
+        mut send,
         next: version,
-    } = client::start(settings, key_id, keys, nonce)?;
+    } = client::start(settings, key_id, keys.clone(), nonce)?;
+    #[cfg(feature = "tcp")]
+    let noise = secure::begin(&transport, &keys, &mut send)?;
     write(&mut transport, &send).await?;
 
     let mut bytes = [0; client::AwaitVersion::NEEDS];
     let check = client::AwaitVersion::check_beginning;
     read_checked(&mut transport, &mut bytes, check, |got| version.closed(got)).await?;
-    let binding = transport.binding().to_vec();
-    let hello = version.receive(&bytes)?.bind(&binding);
+    let version = version.receive(&bytes)?;
+    #[cfg(feature = "tcp")]
+    let mut transport = secure::client(transport, noise).await?;
+    let hello = version.bind(transport.binding());
 
     let mut bytes = [0; client::AwaitHello::NEEDS];
     read(&mut transport, &mut bytes, |got| hello.closed(got)).await?;
@@ -157,11 +176,15 @@ pub(crate) async fn as_server(
         Err(refusal) => {
             // Only an honest client of another version gets an answer.
             let _ = transport.write_all(&refusal.send).await;
+            // What it sent along with its preamble must not turn the close into a reset, which may
+            // overtake the answer.
+            let _ = transport.try_read(&mut [0; 64]);
             return Err(refusal.error.into());
         }
     };
-    let binding = transport.binding().to_vec();
-    let Step { send, next: hello } = version.bind(&binding);
+    #[cfg(feature = "tcp")]
+    let mut transport = secure::server(transport, &version, &bytes, &mut answer).await?;
+    let Step { send, next: hello } = version.bind(transport.binding());
     // Both in one write.
     answer.extend_from_slice(&send);
     write(&mut transport, &answer).await?;
@@ -181,6 +204,7 @@ impl Opening {
     fn new(opened: Opened, transport: Transport) -> Self {
         let peer = Peer {
             credentials: transport.peer_credentials(),
+            address: transport.peer_address(),
             instance: opened.peer().instance.0,
             session: opened.session().to_string(),
             service: opened.peer().service.as_str().to_owned(),

@@ -1,11 +1,14 @@
 //! Who is at the other end.
 
+use std::net::SocketAddr;
+
 use crate::transport::PeerCredentials;
 
 /// Who is at the other end of a channel, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub struct Peer {
     pub(crate) credentials: Option<PeerCredentials>,
+    pub(crate) address: Option<SocketAddr>,
     pub(crate) instance: [u8; 16],
     pub(crate) session: String,
     pub(crate) service: String,
@@ -19,6 +22,12 @@ impl Peer {
     #[must_use]
     pub fn credentials(&self) -> Option<&PeerCredentials> {
         self.credentials.as_ref()
+    }
+
+    /// The network address from which it comes, or to which this end connected: on TCP.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Names the [`crate::Server`] or the client's builder at the other end; new each time it is made.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -22,8 +23,10 @@ use crate::open::{ConnectError, Opening, as_server};
 use crate::secret::{Secret, random};
 use crate::serve::functions::{Functions, RegisterError};
 use crate::side::{Side, SoundSide, side_methods};
+#[cfg(feature = "tcp")]
+use crate::transport::TcpBindError;
 use crate::transport::{
-    PeerCredentials, SocketFile, Transport, UnixBindError, UnixListener, UnixOptions, UnixSocket,
+    ListenOptions, Listener, PeerCredentials, SocketFile, Transport, UnixBindError, UnixOptions,
 };
 
 /// So many connections may be without their proof at once; more wait in the listener's backlog.
@@ -40,7 +43,7 @@ const CONNECTED: usize = 1024;
 pub struct Server<P = Channel> {
     inner: Arc<Inner>,
     address: Address,
-    path: PathBuf,
+    path: Option<PathBuf>,
     marker: PhantomData<fn() -> P>,
 }
 
@@ -64,8 +67,10 @@ type Hook<T> = Box<dyn Fn(T) + Send + Sync>;
 pub struct Rejected {
     /// Why: a wrong secret, most often.
     pub error: ConnectError,
-    /// Who it was, where the kernel tells.
+    /// Who it was, where the kernel tells: on Unix sockets.
     pub credentials: Option<PeerCredentials>,
+    /// The network address from which it came: on TCP.
+    pub address: Option<SocketAddr>,
 }
 
 impl Server {
@@ -87,16 +92,17 @@ impl Server {
 }
 
 impl<P> Server<P> {
-    /// The address that it was bound to.
+    /// The address that it was bound to. On TCP it has the address that the host stands for, and the
+    /// port that the system chose if 0 was asked for.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The path of its socket.
+    /// The path of its Unix socket; `None` on TCP.
     #[must_use]
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Exposes more functions, on all channels, from now on.
@@ -250,7 +256,7 @@ impl Inner {
     }
 
     /// Accepts until the server is closed; the listener goes with it.
-    async fn accept(self: Arc<Self>, mut listener: UnixListener) {
+    async fn accept(self: Arc<Self>, mut listener: Listener) {
         let mut closing = self.closing.subscribe();
         let places = Arc::new(Semaphore::new(OPENING));
         loop {
@@ -258,13 +264,13 @@ impl Inner {
                 let place = Arc::clone(&places).acquire_owned().await;
                 (place, listener.accept().await)
             };
-            let Some((place, socket)) = unless_closing(&mut closing, accepted).await else {
+            let Some((place, accepted)) = unless_closing(&mut closing, accepted).await else {
                 return;
             };
-            match socket {
-                Ok(socket) => {
+            match accepted {
+                Ok(transport) => {
                     let inner = Arc::clone(&self);
-                    tokio::spawn(async move { inner.serve(socket, place).await });
+                    tokio::spawn(async move { inner.serve(transport, place).await });
                 }
                 Err(error) => {
                     tracing::error!(%error, "the listening socket broke; no more channels are accepted");
@@ -276,9 +282,9 @@ impl Inner {
 
     /// Lets one client prove itself, then drives its channel. `place` is held as long as it is a
     /// stranger.
-    async fn serve<T>(&self, socket: UnixSocket, place: T) {
-        let transport = Transport::unix(socket);
+    async fn serve<T>(&self, transport: Transport, place: T) {
         let credentials = transport.peer_credentials();
+        let address = transport.peer_address();
         let limit = self.side.open_timeout;
         let mut closing = self.closing.subscribe();
         let opening = as_server(transport, &self.side.announcement, &self.keyring);
@@ -291,9 +297,13 @@ impl Inner {
         match opening {
             Ok(opening) => self.welcome(opening).await,
             Err(error) => {
-                tracing::warn!(%error, peer = ?credentials, "a client was rejected");
+                tracing::warn!(%error, peer = ?credentials, ?address, "a client was rejected");
                 if let Some(hook) = &self.on_rejected {
-                    hook(Rejected { error, credentials });
+                    hook(Rejected {
+                        error,
+                        credentials,
+                        address,
+                    });
                 }
             }
         }
@@ -392,23 +402,23 @@ impl<P: From<Channel>> ServerBuilder<P> {
         self
     }
 
-    /// Listens at `unix:NAME`, a socket in the user's own folder, or `unix:/path`.
+    /// Listens at `unix:NAME`, a socket in the user's own folder, `unix:/path`, or `tcp:HOST:PORT`,
+    /// which is always encrypted. If HOST has several addresses, it is the first at which that works.
     ///
     /// # Errors
     ///
     /// When another server listens there, the folder is not safe, the address cannot be read, or two
     /// functions have one name.
-    #[expect(clippy::unused_async, reason = "other transports resolve names here")]
     pub async fn bind(self, address: &str) -> Result<Server<P>, BindError> {
         let address: Address = address.parse().map_err(BindError::Address)?;
-        let Address::Unix(unix) = &address else {
-            return Err(BindError::Unsupported(format!(
-                "{address}: this version has Unix sockets only"
-            )));
+        let options = ListenOptions {
+            unix: self.unix,
+            #[cfg(feature = "tcp")]
+            plaintext: self.side.plaintext,
         };
         let side = self.side.check().map_err(BindError::Side)?;
         let keyring = keyring(&self.secrets)?;
-        let mut listener = UnixListener::bind(unix, &self.unix).map_err(BindError::Unix)?;
+        let (mut listener, address) = Listener::bind(address, &options).await?;
         let path = listener.path();
         let file = Mutex::new(listener.take_file());
         let inner = Arc::new(Inner {
@@ -466,6 +476,9 @@ pub enum BindError {
     Unsupported(String),
     /// The socket cannot be made: another server listens, or the folder is not safe.
     Unix(UnixBindError),
+    /// No socket can be made there: another server listens, or it is no address of this machine.
+    #[cfg(feature = "tcp")]
+    Tcp(TcpBindError),
     /// What the server exposes or announces does not go together.
     Side(ConnectError),
 }
@@ -476,6 +489,8 @@ impl fmt::Display for BindError {
             Self::Address(error) => error.fmt(f),
             Self::Unsupported(what) => write!(f, "cannot listen: {what}"),
             Self::Unix(error) => error.fmt(f),
+            #[cfg(feature = "tcp")]
+            Self::Tcp(error) => error.fmt(f),
             Self::Side(error) => error.fmt(f),
         }
     }

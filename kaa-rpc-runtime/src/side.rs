@@ -21,6 +21,8 @@ pub(crate) struct Side {
     pub(crate) timeout: Option<Duration>,
     pub(crate) close_timeout: Duration,
     pub(crate) open_timeout: Duration,
+    #[cfg(feature = "tcp")]
+    pub(crate) plaintext: bool,
 }
 
 impl Default for Side {
@@ -32,6 +34,8 @@ impl Default for Side {
             timeout: None,
             close_timeout: Duration::from_secs(5),
             open_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tcp")]
+            plaintext: false,
         }
     }
 }
@@ -44,6 +48,8 @@ pub(crate) struct SoundSide {
     timeout: Option<Duration>,
     close_timeout: Duration,
     pub(crate) open_timeout: Duration,
+    #[cfg(feature = "tcp")]
+    pub(crate) plaintext: bool,
 }
 
 impl Side {
@@ -66,6 +72,8 @@ impl Side {
             timeout: self.timeout,
             close_timeout: self.close_timeout,
             open_timeout: self.open_timeout,
+            #[cfg(feature = "tcp")]
+            plaintext: self.plaintext,
         })
     }
 }
@@ -129,6 +137,17 @@ macro_rules! side_methods {
         /// then are dropped.
         pub fn close_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.side.close_timeout = timeout;
+            self
+        }
+
+        /// Uses TCP without encryption: whoever is on the way can read all calls and change them. The
+        /// secret is still proven, and is not shown.
+        ///
+        /// Both ends must ask for it; an end that did not is not connected with one that did. Unix
+        /// sockets are not concerned.
+        #[cfg(feature = "tcp")]
+        pub fn dangerous_plaintext(mut self) -> Self {
+            self.side.plaintext = true;
             self
         }
 

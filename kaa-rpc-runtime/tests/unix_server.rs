@@ -74,7 +74,7 @@ fn a_name_is_enough_between_processes_of_one_user() {
     if let Some(address) = told() {
         runtime.block_on(async {
             let server = builder(42).bind(&address).await.unwrap();
-            println!("\nlistening at {}", server.path().display());
+            println!("\nlistening at {}", server.path().unwrap().display());
             // Until the parent is done.
             let wait = || std::io::stdin().read_to_end(&mut Vec::new());
             tokio::task::spawn_blocking(wait).await.unwrap().unwrap();

@@ -2,7 +2,9 @@
 //!
 //! | module | what it knows |
 //! | --- | --- |
+//! | `listener` | the listening end of any address |
 //! | `unix`, `connect` | the two ends of a Unix address |
+//! | `tcp` | those of a TCP address, and encryption |
 //! | `bind`, `folder`, `lock` | sockets in the file system: who may touch them, which are stale |
 //! | `peer` | users at the other end |
 //! | `socket` | a connected Unix socket |
@@ -10,15 +12,19 @@
 //!
 //! **Invariant:** nothing here reads more than it is asked for, or knows what the bytes mean.
 
+mod accepting;
 mod bind;
 mod connect;
 mod error;
 mod fds;
 mod folder;
+mod listener;
 mod lock;
 mod peer;
 mod socket;
 mod stream;
+#[cfg(feature = "tcp")]
+pub(crate) mod tcp;
 mod unix;
 
 #[cfg(test)]
@@ -26,16 +32,21 @@ mod tests;
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 pub(crate) use bind::SocketFile;
 pub(crate) use connect::connect;
 pub use error::{UnixBindError, UnixConnectError};
 pub(crate) use folder::permissions;
+pub(crate) use listener::{ListenOptions, Listener};
 pub(crate) use peer::AllowedUsers;
 pub use peer::PeerCredentials;
 pub(crate) use socket::{SocketWriter, UnixSocket};
 pub(crate) use stream::{AsyncReadWrite, OtherStream};
+#[cfg(feature = "tcp")]
+pub use tcp::{TcpBindError, TcpConnectError};
+#[cfg(test)]
 pub(crate) use unix::UnixListener;
 pub use unix::UnixOptions;
 
@@ -44,8 +55,22 @@ pub use unix::UnixOptions;
 pub(crate) enum Kind {
     /// A Unix socket at an address.
     Unix,
+    /// TCP, encrypted.
+    #[cfg(feature = "tcp")]
+    Tcp,
+    /// TCP as it is, because both ends want it so.
+    #[cfg(feature = "tcp")]
+    PlainTcp,
     /// Whatever the user supplied.
     Other,
+}
+
+/// The text of the error for a TCP address without the feature.
+#[cfg(not(feature = "tcp"))]
+pub(crate) fn no_tcp(address: &crate::address::Address) -> String {
+    format!(
+        "{address}: this build has Unix sockets only; TCP is the feature `tcp` of kaa-rpc-runtime"
+    )
 }
 
 /// A connected stream.
@@ -72,6 +97,24 @@ impl Transport {
         Transport::Stream(OtherStream::new(Box::new(stream), kind, binding.into()))
     }
 
+    /// The same stream, of which it is known what it is connected to.
+    #[cfg(feature = "tcp")]
+    fn connected_to(self, address: SocketAddr) -> Self {
+        match self {
+            Transport::Stream(stream) => Transport::Stream(stream.connected_to(address)),
+            local => local,
+        }
+    }
+
+    /// The same stream, in encrypted records from now on. A Unix socket stays as it is.
+    #[cfg(feature = "tcp")]
+    pub(crate) fn encrypted(self, secured: kaa_rpc_proto::noise::Secured) -> Self {
+        match self {
+            Transport::Stream(stream) => Transport::Stream(stream.encrypted(secured)),
+            local => local,
+        }
+    }
+
     /// What it is, for the handshake.
     pub(crate) fn kind(&self) -> Kind {
         match self {
@@ -94,6 +137,14 @@ impl Transport {
         match self {
             Transport::Unix(socket) => Some(socket.peer()),
             Transport::Stream(_) => None,
+        }
+    }
+
+    /// The network address at the other end, if it has one.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            Transport::Unix(_) => None,
+            Transport::Stream(stream) => stream.address(),
         }
     }
 

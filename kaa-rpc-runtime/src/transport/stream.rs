@@ -1,6 +1,7 @@
 //! Streams other than Unix sockets: TCP, TLS, pairs in memory.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -18,6 +19,7 @@ pub(crate) struct OtherStream {
     stream: Box<dyn AsyncReadWrite>,
     kind: Kind,
     binding: Box<[u8]>,
+    address: Option<SocketAddr>,
 }
 
 impl OtherStream {
@@ -26,7 +28,34 @@ impl OtherStream {
             stream,
             kind,
             binding,
+            address: None,
         }
+    }
+
+    /// The same stream, of which it is known what it is connected to.
+    #[cfg(feature = "tcp")]
+    pub(super) fn connected_to(self, address: SocketAddr) -> Self {
+        Self {
+            address: Some(address),
+            ..self
+        }
+    }
+
+    /// The same stream, in encrypted records from now on.
+    #[cfg(feature = "tcp")]
+    pub(super) fn encrypted(self, secured: kaa_rpc_proto::noise::Secured) -> Self {
+        Self {
+            stream: Box::new(super::tcp::EncryptedStream::new(
+                self.stream,
+                secured.records,
+            )),
+            binding: secured.binding.into(),
+            ..self
+        }
+    }
+
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     pub(super) fn kind(&self) -> Kind {

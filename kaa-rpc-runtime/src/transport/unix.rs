@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
-use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::accepting::{AcceptFailure, Pause, classify};
 use super::bind::{self, SocketFile};
 use super::error::UnixBindError;
 use super::fds;
@@ -92,19 +92,6 @@ pub(crate) struct UnixListener {
     allowed: AllowedUsers,
     pause: Pause,
     refused: Refused,
-}
-
-/// What a failed `accept` means.
-#[derive(Debug, PartialEq, Eq)]
-enum AcceptFailure {
-    /// Nobody waits.
-    Empty,
-    /// This connection is gone; the next may be fine.
-    Next,
-    /// The system is short of something; that may pass.
-    Exhausted,
-    /// The listening socket itself is broken.
-    Broken,
 }
 
 impl UnixListener {
@@ -195,37 +182,6 @@ impl UnixListener {
     }
 }
 
-fn classify(error: Errno) -> AcceptFailure {
-    match error {
-        // The same number on most systems, but not on all.
-        error if error == Errno::AGAIN || error == Errno::WOULDBLOCK => AcceptFailure::Empty,
-        Errno::CONNABORTED | Errno::INTR => AcceptFailure::Next,
-        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::FAULT => {
-            AcceptFailure::Broken
-        }
-        // MFILE, NFILE, NOBUFS, NOMEM; and what a system reports beyond its documentation, for which
-        // a server should not end.
-        _ => AcceptFailure::Exhausted,
-    }
-}
-
-/// How long to wait after `accept` failed: 50 ms, doubled each time up to a second.
-#[derive(Default)]
-struct Pause {
-    failures: u32,
-}
-
-impl Pause {
-    const FIRST: Duration = Duration::from_millis(50);
-    const LONGEST: Duration = Duration::from_secs(1);
-
-    fn next(&mut self) -> Duration {
-        let pause = Self::FIRST.saturating_mul(1 << self.failures.min(8));
-        self.failures = self.failures.saturating_add(1);
-        pause.min(Self::LONGEST)
-    }
-}
-
 /// Keeps strangers from filling the log: one line a second, with the number of those left out.
 #[derive(Default)]
 struct Refused {
@@ -250,31 +206,6 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hostile_46_only_a_broken_listener_ends_accepting() {
-        for error in [
-            Errno::MFILE,
-            Errno::NFILE,
-            Errno::NOBUFS,
-            Errno::NOMEM,
-            Errno::PERM,
-        ] {
-            assert_eq!(classify(error), AcceptFailure::Exhausted, "{error}");
-        }
-        for error in [Errno::CONNABORTED, Errno::INTR] {
-            assert_eq!(classify(error), AcceptFailure::Next, "{error}");
-        }
-        assert_eq!(classify(Errno::AGAIN), AcceptFailure::Empty);
-        assert_eq!(classify(Errno::BADF), AcceptFailure::Broken);
-    }
-
-    #[test]
-    fn hostile_46_pauses_double_up_to_a_second() {
-        let mut pause = Pause::default();
-        let pauses: Vec<_> = (0..7).map(|_| pause.next().as_millis()).collect();
-        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
-    }
 
     #[test]
     fn strangers_cannot_fill_the_log() {

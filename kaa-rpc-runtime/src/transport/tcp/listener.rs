@@ -1,0 +1,72 @@
+//! The listening end of a TCP address.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use super::error::{Problem, TcpBindError};
+use super::{resolve, transport};
+use crate::address::{Address, TcpAddress};
+use crate::transport::Transport;
+use crate::transport::accepting::{AcceptFailure, Pause, classify};
+
+/// A listening TCP socket.
+pub(crate) struct TcpListener {
+    listener: tokio::net::TcpListener,
+    plaintext: bool,
+    pause: Pause,
+}
+
+impl TcpListener {
+    /// Listens at the first address of a name at which that is possible.
+    pub(crate) async fn bind(address: &TcpAddress, plaintext: bool) -> Result<Self, TcpBindError> {
+        let addresses = resolve(address)
+            .await
+            .map_err(|error| TcpBindError::new(address.clone(), Problem::Name(error)))?;
+        let mut attempts = Vec::new();
+        for one in addresses {
+            match tokio::net::TcpListener::bind(one).await {
+                Ok(listener) => {
+                    return Ok(Self {
+                        listener,
+                        plaintext,
+                        pause: Pause::default(),
+                    });
+                }
+                Err(error) => attempts.push((one, error)),
+            }
+        }
+        Err(TcpBindError::new(
+            address.clone(),
+            Problem::Attempts(attempts),
+        ))
+    }
+
+    /// The address that it really has: with a number instead of a name, and the port that the system
+    /// chose for port 0.
+    pub(crate) fn address(&self) -> Option<Address> {
+        let address = self.listener.local_addr().ok()?;
+        Address::tcp(&address.ip().to_string(), address.port()).ok()
+    }
+
+    /// Waits for the next connection; as [`crate::transport::Listener::accept`].
+    pub(crate) async fn accept(&mut self) -> io::Result<Transport> {
+        loop {
+            let error = match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    self.pause = Pause::default();
+                    return Ok(transport(stream, peer, self.plaintext));
+                }
+                Err(error) => error,
+            };
+            match Errno::from_io_error(&error).map(classify) {
+                Some(AcceptFailure::Empty | AcceptFailure::Next) => continue,
+                Some(AcceptFailure::Broken) => return Err(error),
+                Some(AcceptFailure::Exhausted) | None => {}
+            }
+            let pause = self.pause.next();
+            tracing::warn!(%error, ?pause, "cannot accept a connection; trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
