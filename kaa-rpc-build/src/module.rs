@@ -20,6 +20,7 @@ const RUNTIME: &[&str] = &[
     "Call",
     "CallError",
     "Channel",
+    "ChannelBuilder",
     "ConnectError",
     "Context",
     "Error",

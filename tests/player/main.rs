@@ -1,13 +1,15 @@
 //! The player and its screens: typed calls in both directions.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kaa_rpc_runtime::{CallError, Channel, Context, Error, Outcome, Value, kwargs};
+use kaa_rpc_runtime::{CallError, Channel, Context, Error, Outcome, Secret, Value, kwargs};
 use kaa_tests::player::{
-    MAX_TITLE, MediaCenterClient, MediaCenterPeer, PlayError, Player, PlayerService, Screen,
-    ScreenClient, ScreenService, Side, State,
+    MAX_TITLE, MediaCenter, MediaCenterClient, MediaCenterPeer, PlayError, Player, PlayerService,
+    Screen, ScreenClient, ScreenService, Side, State,
 };
 use kaa_tests::types::{Source, Tags, Track};
 
@@ -208,7 +210,9 @@ async fn logs_take_anything_and_old_functions_still_answer()
     .await?;
     let player = MediaCenterClient::from(channel.clone()).player;
     let call = player.log("typed").args([1.into(), "two".into()]);
-    call.fields(kwargs! { three: 3.5 }).await?;
+    call.fields(kwargs! { three: 3.5 })
+        .fields(kwargs! { four: 4 })
+        .await?;
     let by_name = ("by name", Value::Null, kwargs! { ok: true });
     channel.rpc("log", by_name).oneway().await?;
     #[expect(deprecated, reason = "it is called all the same")]
@@ -222,9 +226,32 @@ async fn logs_take_anything_and_old_functions_still_answer()
     assert_eq!(
         *log,
         [
-            r#"typed [1, "two"] {"three": 3.5}"#,
+            r#"typed [1, "two"] {"four": 4, "three": 3.5}"#,
             r#"by name [null] {"ok": true}"#
         ]
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_typed_end_can_be_adjusted_before_it_connects() -> Result<(), Box<dyn std::error::Error>>
+{
+    let only_ours = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().permissions(only_ours).tempdir()?;
+    let address = format!("unix:{}", folder.path().join("player").display());
+    let (secret, other) = (Secret::generate()?, Secret::generate()?);
+    let _server = MediaCenter::server(secret, Deck::default())
+        .secret("screens", other.clone())
+        .bind(&address)
+        .await?;
+    let (shown, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let client: MediaCenterClient = MediaCenter::client(&other, Lcd { shown })
+        .key_id("screens")
+        .timeout(Duration::from_secs(5))
+        .connect(&address)
+        .await?;
+    client.player.add("A", &Source::Silence).await?;
+    client.player.play(1).await?;
+    assert_eq!(seen.recv().await.flatten().map(|track| track.id), Some(1));
     Ok(())
 }

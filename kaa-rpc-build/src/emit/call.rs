@@ -212,7 +212,7 @@ impl CallType<'_> {
                 return quote! {
                     #docs
                     pub fn #setter(mut self, #variable: #Kwargs) -> Self {
-                        self.0.arguments().#variable = #variable;
+                        self.0.arguments().#variable.append(#variable);
                         self
                     }
                 };

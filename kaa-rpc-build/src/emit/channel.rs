@@ -107,6 +107,7 @@ impl<'a> ChannelType<'a> {
             functions.push(self.serve());
         }
         if self.has_client() {
+            functions.push(self.client_builder());
             functions.push(self.connect());
             functions.push(self.connect_lazy());
         }
@@ -179,16 +180,35 @@ impl<'a> ChannelType<'a> {
         }
     }
 
+    fn client_builder(self) -> TokenStream {
+        let module = self.module;
+        names!(module; ChannelBuilder, Secret);
+        let exposed = self.client();
+        let docs = own(&format!(
+            "Prepares the client's end, {}, for what [`connect`](Self::connect) does not say: limits, timeouts, a key id.",
+            self.exposes(exposed)
+        ));
+        let secret = exposed.local("secret");
+        let (parameters, registrations) = (self.parameters(exposed), self.registrations(exposed));
+        let client = &self.names.client;
+        quote! {
+            #docs
+            pub fn client(#secret: &#Secret #parameters) -> #ChannelBuilder<#client> {
+                #ChannelBuilder::new(#secret)#registrations
+            }
+        }
+    }
+
     fn connect(self) -> TokenStream {
         let module = self.module;
-        names!(module; Channel, ConnectError, Result, Secret);
+        names!(module; ConnectError, Result, Secret);
         let exposed = self.client();
         let docs = own(&format!(
             "Connects the client's end, {}.\n\n# Errors\n\nIf nobody listens at `address`, or somebody who does not know the secret.",
             self.exposes(exposed)
         ));
         let (address, secret) = (exposed.local("address"), exposed.local("secret"));
-        let (parameters, registrations) = (self.parameters(exposed), self.registrations(exposed));
+        let (parameters, arguments) = (self.parameters(exposed), exposed.names);
         let client = &self.names.client;
         quote! {
             #docs
@@ -197,21 +217,20 @@ impl<'a> ChannelType<'a> {
                 #secret: &#Secret
                 #parameters
             ) -> #Result<#client, #ConnectError> {
-                let channel = #Channel::builder(#secret)#registrations.connect(#address).await?;
-                Ok(channel.into())
+                Self::client(#secret #(, #arguments)*).connect(#address).await
             }
         }
     }
 
     fn connect_lazy(self) -> TokenStream {
         let module = self.module;
-        names!(module; Channel, ConnectError, Result, Secret);
+        names!(module; ConnectError, Result, Secret);
         let exposed = self.client();
         let docs = own(
             "As [`connect`](Self::connect), but at once: the channel can be used before it is connected.\n\n# Errors\n\nIf `address` is no address.",
         );
         let (address, secret) = (exposed.local("address"), exposed.local("secret"));
-        let (parameters, registrations) = (self.parameters(exposed), self.registrations(exposed));
+        let (parameters, arguments) = (self.parameters(exposed), exposed.names);
         let client = &self.names.client;
         quote! {
             #docs
@@ -220,8 +239,7 @@ impl<'a> ChannelType<'a> {
                 #secret: &#Secret
                 #parameters
             ) -> #Result<#client, #ConnectError> {
-                let channel = #Channel::builder(#secret)#registrations.connect_lazy(#address)?;
-                Ok(channel.into())
+                Self::client(#secret #(, #arguments)*).connect_lazy(#address)
             }
         }
     }

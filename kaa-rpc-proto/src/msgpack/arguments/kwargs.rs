@@ -57,6 +57,13 @@ impl Kwargs {
         self
     }
 
+    /// Adds all of `other`.
+    pub fn append(&mut self, other: Self) {
+        self.entries.extend_from_slice(&other.entries);
+        self.count += other.count;
+        self.error = self.error.take().or(other.error);
+    }
+
     /// How many arguments there are.
     #[must_use]
     pub fn len(&self) -> usize {
