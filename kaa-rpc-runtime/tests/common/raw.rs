@@ -34,14 +34,14 @@ fn secret() -> kaa_rpc_proto::Secret {
     kaa_rpc_proto::Secret::from([7; 32])
 }
 
-/// Distinct for each peer, as an end refuses its own id.
-fn settings(limits: Limits) -> Settings {
-    let mut settings = Settings::new(Transport::Unix, InstanceId(rand()));
+fn settings(limits: Limits, instance: [u8; 16]) -> Settings {
+    let mut settings = Settings::new(Transport::Unix, InstanceId(instance));
     settings.limits = limits;
     settings
 }
 
-fn rand<const N: usize>() -> [u8; N] {
+/// Random bytes.
+pub fn rand<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
@@ -62,9 +62,14 @@ impl Peer {
 
     /// Connects to a server and proves that it knows the secret.
     pub fn connect(path: &Path, limits: Limits) -> Self {
+        Self::connect_as(rand(), path, limits)
+    }
+
+    /// With an instance id by which the server's end of the channel can be known.
+    pub fn connect_as(instance: [u8; 16], path: &Path, limits: Limits) -> Self {
         let mut peer = Self::new(UnixStream::connect(path).unwrap());
         let (send, state) = client::start(
-            settings(limits),
+            settings(limits, instance),
             KeyId::EMPTY,
             Keys::derive(&secret()),
             rand(),
@@ -84,7 +89,7 @@ impl Peer {
         let mut peer = Self::new(listener.accept().unwrap().0);
         let mut keyring = Keyring::new(rand());
         keyring.insert(KeyId::EMPTY, &secret());
-        let state = server::AwaitPreamble::new(settings(limits), rand()).unwrap();
+        let state = server::AwaitPreamble::new(settings(limits, rand()), rand()).unwrap();
         let (mut answer, state) = state
             .receive(&peer.exactly(), &keyring)
             .unwrap_or_else(|refusal| panic!("{}", refusal.error))

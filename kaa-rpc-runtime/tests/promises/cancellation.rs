@@ -30,9 +30,9 @@ fn dropping_a_call_drops_its_handler() {
             let call: InProgress<u64> = ends.client.rpc("wait", (n,)).start();
             assert_eq!(told.next().await, Was::Started(n));
             if n % 2 == 0 {
-                drop(call)
+                drop(call);
             } else {
-                call.cancel()
+                call.cancel();
             }
             assert_eq!(told.next().await, Was::Dropped(n));
         }

@@ -199,12 +199,10 @@ fn full_windows_at_both_ends_are_no_deadlock() {
                     params(["n"], async |cx: Context, n: u64| {
                         tokio::task::yield_now().await;
                         let channel = cx.channel();
-                        loop {
-                            match channel.rpc::<u64, _>("noop", ()).await {
-                                Ok(_) => return Ok(n),
-                                Err(Error::WindowFull { window: 4 }) => return Ok(n + 1000),
-                                Err(error) => return Err(error.into()),
-                            }
+                        match channel.rpc::<u64, _>("noop", ()).await {
+                            Ok(_) => Ok(n),
+                            Err(Error::WindowFull { window: 4 }) => Ok(n + 1000),
+                            Err(error) => Err(error.into()),
                         }
                     }),
                 )
