@@ -175,7 +175,18 @@ def failures(lab):
     assert late.ended.wait(10)
     same(late.error.kind, "timed_out")
     fails("too_large", lambda: rpc("any", "x" * lab.own.max_frame))
+    deep(lab)
     same(rpc("maybe", "still there"), "still there")
+
+
+def deep(lab):
+    """Calls that a sound caller does not send."""
+    limits, lab.peer = lab.peer, lab.peer._replace(max_depth=1000)
+    Context.current.context = Context(None, limits.max_depth, None)
+    fails("too_deep", lambda: lab.call("nothing"))
+    fails("unknown_function", lambda: lab.call("none"))
+    Context.current.context = None
+    lab.peer = limits
 
 
 def raw(lab, name, arguments):

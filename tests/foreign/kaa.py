@@ -211,10 +211,11 @@ class Connection:
                     return
             try:
                 if data is None:
-                    return self.socket.shutdown(socket.SHUT_WR)
+                    return self.half_close(socket.SHUT_WR)
                 self.socket.sendall(data)
-            except OSError as error:
-                return self.lose(f"writing failed: {error}")
+            except OSError:
+                # The other end may have parted and closed: what has come is read before all ends.
+                return self.half_close(socket.SHUT_RD)
 
     # Reading.
 
@@ -252,8 +253,11 @@ class Connection:
                 context.stopped.set()
             self.calls = {}
             self.changed.notify_all()
+        self.half_close(socket.SHUT_RDWR)
+
+    def half_close(self, direction):
         try:
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.shutdown(direction)
         except OSError:
             pass  # The other end was faster.
 
@@ -382,14 +386,14 @@ class Connection:
         return frame(kind, struct.pack(">I", id) + payload)
 
     def apply(self, context, head):
-        if head.depth > self.own.max_depth:
-            raise Failure("too_deep", f"depth {head.depth}")
-        if head.remaining == 0:
-            raise Failure("timed_out", name=head.name)
         function = self.functions.get(head.name)
         if not function:
             close = difflib.get_close_matches(head.name, self.functions, 1)
             raise Failure("unknown_function", f"no function {head.name}", name="".join(close))
+        if head.depth > self.own.max_depth:
+            raise Failure("too_deep", f"depth {head.depth}")
+        if head.remaining == 0:
+            raise Failure("timed_out", name=head.name)
         limits = {"max_items": self.own.max_items, "max_nesting": self.own.max_nesting}
         try:
             positional, named = unpack_arguments(head.arguments, **limits)

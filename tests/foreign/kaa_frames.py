@@ -1,5 +1,6 @@
 """Frames and failures of docs/protocol.md."""
 
+import itertools
 import struct
 import traceback
 
@@ -35,7 +36,7 @@ class Failure(Exception):
             if key in TEXTS:
                 value = cut(value)
             elif key in ("causes", "trace"):
-                value = [cut(line) for line in value[:32]]
+                value = fitting([cut(line) for line in value[:32]])
             if value not in ("", []):
                 fields[key] = value
         return pack(fields)
@@ -73,6 +74,12 @@ class Failure(Exception):
 
 def cut(text):
     return text.encode()[:4096].decode(errors="ignore")
+
+
+def fitting(lines):
+    """Those at the beginning that have at most 16384 bytes together."""
+    sizes = itertools.accumulate(len(line.encode()) for line in lines)
+    return [line for line, size in zip(lines, sizes) if size <= 16384]
 
 
 class CallFailed(Failure):

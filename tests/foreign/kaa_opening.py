@@ -30,7 +30,10 @@ class SecretError(Exception):
 
 def read_secret(path):
     with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        found = os.fstat(file.fileno())
+        if found.st_uid not in (os.geteuid(), 0):
+            raise SecretError(f"{path} is another user's")
+        if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise SecretError(f"others can read {path}; run: chmod 600 {path}")
         return parse_secret(file.read(4096))
 

@@ -164,11 +164,19 @@ class Reader:
         if code & 0xF0 == 0x80 or code in MAPS:
             length = self.begin(0x80, MAPS, 2)
             self.nest(nesting + 1)
-            return mapping(
-                [(self.inner(nesting + 1), self.inner(nesting + 1)) for _ in range(length)]
-            )
+            return mapping([self.entry(nesting + 1) for _ in range(length)])
         self.item()
         return self.scalar(self.number("B"))
+
+    def entry(self, nesting):
+        """A key, what it is compared by, and its value."""
+        start = self.at
+        key = self.inner(nesting)
+        form = self.data[start : self.at]
+        if not isinstance(key, (list, dict, Pairs)):
+            # Both sizes of floats are one type; the shortest form tells all other types apart.
+            form = pack(float(key) if isinstance(key, F32) else key)
+        return key, form, self.inner(nesting)
 
     def nest(self, nesting):
         if nesting > self.max_nesting:
@@ -211,10 +219,10 @@ class Reader:
         return at
 
 
-def mapping(pairs):
-    # The shortest form tells keys apart by type and meaning.
-    if len({pack(key) for key, _ in pairs}) != len(pairs):
+def mapping(entries):
+    if len({form for _, form, _ in entries}) != len(entries):
         raise Malformed("a key twice")
+    pairs = [(key, value) for key, _, value in entries]
     try:
         entries = dict(pairs)
     except TypeError:
