@@ -42,7 +42,11 @@ impl Project {
 
     /// Writes a file, in which the checkout that the reader has is this repository.
     pub(crate) fn write(&self, path: &str, text: &str) {
-        let text = text.replace("\"../kaa-rpc/", &format!("\"{}/", root().display()));
+        let mut text = text.replace("\"../kaa-rpc/", &format!("\"{}/", root().display()));
+        if path == "Cargo.toml" {
+            // Whatever folder the target folder is in, this belongs to no workspace of it.
+            text.push_str("\n[workspace]\n");
+        }
         let path = self.folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         // Left alone if it is the same, so that cargo need not build it again.
@@ -54,8 +58,7 @@ impl Project {
     pub(crate) fn assert_formatted(&self) {
         let mut command = self.command("cargo fmt --check");
         let output = command.output().unwrap();
-        let difference = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{difference}");
+        assert!(output.status.success(), "{output:?}");
     }
 
     /// Runs a command and compares what it prints, errors included. A daemon is left running.
@@ -92,8 +95,7 @@ impl Project {
             .stdin(Stdio::null())
             .env("PATH", &self.path)
             .env("CARGO_NET_OFFLINE", "true")
-            .env("CARGO_TARGET_DIR", self.folder.join("target"))
-            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("CARGO_TARGET_DIR", target())
             .env("XDG_RUNTIME_DIR", self.runtime.path())
             .envs(&self.variables);
         command
@@ -109,11 +111,15 @@ impl Drop for Project {
     }
 }
 
-/// Builds the command `kaa` beside this test, as cargo has no way to depend on another package's.
-fn folder_of_kaa() -> PathBuf {
+/// Where cargo built this test. The reader's package is built there, too, as most of what it needs has
+/// been built already.
+fn target() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let target = folder.parent().unwrap();
+    test.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// Builds the command `kaa`, as cargo has no way to depend on the programs of another package.
+fn folder_of_kaa() -> PathBuf {
     let mut build = Command::new(env!("CARGO"));
     build
         // Of the whole workspace, so that it needs no other features of what was built with the tests.
@@ -126,11 +132,8 @@ fn folder_of_kaa() -> PathBuf {
             "kaa",
         ])
         .arg("--target-dir")
-        .arg(target)
+        .arg(target())
         .current_dir(root());
-    if folder.ends_with("release") {
-        build.arg("--release");
-    }
     assert!(build.status().unwrap().success());
-    folder.to_owned()
+    target().join("debug")
 }
