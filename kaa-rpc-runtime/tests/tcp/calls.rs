@@ -39,7 +39,15 @@ async fn both_ends_call() {
         at_server.peer().unwrap().session(),
         client.peer().unwrap().session()
     );
-    assert!(at_server.peer().unwrap().address().unwrap().ip().is_loopback());
+    assert!(
+        at_server
+            .peer()
+            .unwrap()
+            .address()
+            .unwrap()
+            .ip()
+            .is_loopback()
+    );
     assert!(in_time(client.close()).await.is_orderly());
     assert!(in_time(at_server.closed()).await.is_orderly());
 }
@@ -59,16 +67,25 @@ async fn the_server_tells_the_port_that_it_got() {
 async fn payloads_of_all_sizes_come_back_as_they_went() {
     // Around the sizes of records and buffers, and many times those.
     let sizes = [
-        0, 1, 100, 4096, 16_383, 16_384, 32_768, 65_400, 65_518, 65_519, 65_520, 65_536, 131_072, 5_000_000,
+        0, 1, 100, 4096, 16_383, 16_384, 32_768, 65_400, 65_518, 65_519, 65_520, 65_536, 131_072,
+        5_000_000,
     ];
     for plaintext in [false, true] {
         let server = if plaintext {
-            builder().dangerous_plaintext().bind(LOOPBACK).await.unwrap()
+            builder()
+                .dangerous_plaintext()
+                .bind(LOOPBACK)
+                .await
+                .unwrap()
         } else {
             builder().bind(LOOPBACK).await.unwrap()
         };
         let client = Channel::builder(&secret());
-        let client = if plaintext { client.dangerous_plaintext() } else { client };
+        let client = if plaintext {
+            client.dangerous_plaintext()
+        } else {
+            client
+        };
         let client = client.connect(&server.address().to_string()).await.unwrap();
         for size in sizes {
             let data: Bytes = (0..size).map(|at| (at % 251) as u8).collect();
@@ -79,7 +96,10 @@ async fn payloads_of_all_sizes_come_back_as_they_went() {
         let mut calls = Vec::new();
         for at in 0..200 {
             let data = Bytes::from(vec![at as u8; at * 701]);
-            calls.push((data.clone(), client.rpc::<Bytes, _>("echo", (data,)).start()));
+            calls.push((
+                data.clone(),
+                client.rpc::<Bytes, _>("echo", (data,)).start(),
+            ));
         }
         for (data, call) in calls {
             assert!(in_time(call).await.unwrap() == data);
@@ -95,7 +115,9 @@ async fn a_name_is_resolved_and_ipv6_goes_like_ipv4() {
         panic!("{}", server.address())
     };
     let address = format!("tcp:localhost:{}", address.port());
-    let channel = in_time(Channel::connect(&address, &secret())).await.unwrap();
+    let channel = in_time(Channel::connect(&address, &secret()))
+        .await
+        .unwrap();
     assert_eq!(ask(&channel).await, 42);
 
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
@@ -110,7 +132,11 @@ async fn a_name_is_resolved_and_ipv6_goes_like_ipv4() {
 #[tokio::test]
 async fn errors_name_each_address_and_why_it_failed() {
     // A port that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let error = Channel::connect(&format!("tcp:127.0.0.1:{port}"), &secret())
         .await
         .unwrap_err();
@@ -127,10 +153,16 @@ async fn errors_name_each_address_and_why_it_failed() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("the host `no-such-host.invalid` has no address"), "{error}");
+    assert!(
+        error.contains("the host `no-such-host.invalid` has no address"),
+        "{error}"
+    );
 
     let server = builder().bind(LOOPBACK).await.unwrap();
-    let error = builder().bind(&server.address().to_string()).await.unwrap_err();
+    let error = builder()
+        .bind(&server.address().to_string())
+        .await
+        .unwrap_err();
     let kaa_rpc_runtime::BindError::Tcp(error) = error else {
         panic!("{error}")
     };

@@ -2,6 +2,11 @@
 #![cfg(feature = "tcp")]
 
 mod calls;
+mod endings;
+mod opening;
+mod proxy;
+mod strangers;
+mod tampering;
 
 use std::time::Duration;
 
@@ -43,6 +48,8 @@ async fn in_time<F: IntoFuture>(future: F) -> F::Output {
 /// An honest client gets its answer, whatever goes on beside it.
 async fn is_served(server: &Server) {
     let address = server.address().to_string();
-    let channel = in_time(Channel::connect(&address, &secret())).await.unwrap();
+    let channel = in_time(Channel::connect(&address, &secret()))
+        .await
+        .unwrap();
     assert_eq!(ask(&channel).await, 42);
 }

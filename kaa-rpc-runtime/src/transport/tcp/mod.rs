@@ -12,6 +12,8 @@ mod connect;
 mod encrypted;
 mod error;
 mod listener;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use connect::connect;
 pub(super) use encrypted::EncryptedStream;
