@@ -66,11 +66,15 @@ fn a_call_ends_when_the_peer_closes_after_any_number_of_its_bytes() {
         std::io::Read::read_exact(&mut peer.stream, &mut bytes).unwrap();
         drop(peer);
         let error = runtime.block_on(call).unwrap_err();
-        assert!(
-            matches!(&error, Error::ConnectionLost(reason) if matches!(**reason, CloseReason::Ended)),
-            "after {read} bytes: {error:?}"
-        );
-        assert!(!error.never_ran());
+        match &error {
+            Error::ConnectionLost(reason) => {
+                assert!(matches!(**reason, CloseReason::Ended), "{error:?}");
+                assert!(!error.never_ran());
+            }
+            // The end may be noticed before anything is written; then that is told.
+            Error::NotConnected(_) if read == 0 => assert!(error.never_ran()),
+            _ => panic!("after {read} bytes: {error:?}"),
+        }
         let reason = runtime.block_on(client.closed());
         assert!(!reason.is_orderly());
         let error = runtime
