@@ -320,9 +320,11 @@ impl Inner {
             shared.begin_close(shared.close_timeout());
         }
         if let Some(hook) = &self.on_connect {
-            // The channel is driven all the same: only it can tell the client, and close.
+            // What the hook was to set up or to check is not, so the client is let go. The channel is
+            // driven all the same: only that tells the client.
             if catch_unwind(AssertUnwindSafe(|| hook(channel))).is_err() {
-                tracing::error!("the on_connect hook panicked");
+                tracing::error!("the on_connect hook panicked; its channel is closed");
+                shared.begin_close(shared.close_timeout());
             }
         }
         let _ = self.connected.send(Arc::downgrade(&shared));
@@ -396,7 +398,7 @@ impl<P> ServerBuilder<P> {
 
 impl<P: From<Channel>> ServerBuilder<P> {
     /// Is run for each new channel before any of its calls is dispatched. It may start calls, and
-    /// spawn tasks; until it returns, the channel waits.
+    /// spawn tasks; until it returns, the channel waits. If it panics, the channel is closed.
     pub fn on_connect(mut self, hook: impl Fn(P) + Send + Sync + 'static) -> Self {
         self.on_connect = Some(Box::new(move |channel| hook(P::from(channel))));
         self

@@ -2,9 +2,10 @@
 
 use std::panic::panic_any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kaa_rpc_runtime::codegen::Functions;
-use kaa_rpc_runtime::{Channel, Context, Error, InProgress, Outcome, Server, params};
+use kaa_rpc_runtime::{Channel, CloseReason, Context, Error, InProgress, Outcome, Server, params};
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
@@ -234,16 +235,22 @@ fn a_panic_is_not_met_by_other_channels() {
 }
 
 #[test]
-fn a_panic_in_on_connect_leaves_the_server_whole() {
+fn a_panic_in_on_connect_closes_that_channel_and_leaves_the_server_whole() {
     multi_threaded().block_on(async {
         let (_folder, address) = private_address();
         let server = Server::builder(secret())
             .register_fn("good", params(["n"], async |n: u64| Ok(n)))
-            .on_connect(|_| panic!("no"))
+            .on_connect({
+                let first = AtomicBool::new(true);
+                move |_| assert!(!first.swap(false, Ordering::Relaxed), "no")
+            })
             .on_rejected(|_| panic!("no"))
             .bind(&address)
             .await
             .unwrap();
+        let client = Channel::connect(&address, &secret()).await.unwrap();
+        let reason = client.closed().await;
+        assert!(matches!(*reason, CloseReason::ClosedByPeer), "{reason:?}");
         for n in 0..3u64 {
             let stranger = kaa_rpc_runtime::Secret::from_bytes(&[8; 32]).unwrap();
             assert!(Channel::connect(&address, &stranger).await.is_err());
