@@ -1,0 +1,5 @@
+//! Arguments of a call.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kaa_fuzz::arguments(data));

@@ -1,0 +1,5 @@
+//! An open connection.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kaa_fuzz::connection(data));

@@ -1,0 +1,5 @@
+//! Frames of an open connection.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kaa_fuzz::frames(data));

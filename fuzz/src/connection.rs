@@ -1,0 +1,330 @@
+//! A whole open connection, between a user who does as is allowed and another end that does not.
+
+use std::collections::BTreeSet;
+
+use kaa_rpc_proto::frame::{CallHead, CallId, Frame, Split, split};
+use kaa_rpc_proto::handshake::{
+    HandshakeError, InstanceId, KeyId, Keyring, Keys, Opened, Settings, Transport, client, server,
+};
+use kaa_rpc_proto::{CannotCall, Connection, Event, Limits, Secret, Token, Violation};
+
+use crate::input::Input;
+
+/// Two bytes for the limits of each end, then what happens: our user calls, cancels, answers, says
+/// goodbye; the kernel takes some of our bytes; the other end sends frames or raw bytes.
+pub fn connection(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (ours, theirs) = (limits(&mut input), limits(&mut input));
+    let mut end = End::new(opened(ours, theirs).expect("an honest handshake opens"));
+    while !input.is_empty() && end.step(&mut input).is_ok() {
+        end.check();
+    }
+    end.close();
+}
+
+fn limits(input: &mut Input<'_>) -> Limits {
+    let (calls, bytes) = (input.byte(), input.byte());
+    Limits {
+        max_frame: 64 << 10,
+        max_calls: u32::from(calls % 5) + 1,
+        max_request_bytes: (64 << 10) + u64::from(bytes),
+        ..Limits::default()
+    }
+}
+
+struct End {
+    connection: Connection,
+    /// Received, and not yet a whole frame.
+    partial: Vec<u8>,
+    /// Taken from the connection, and not yet written.
+    writing: Vec<u8>,
+    /// Written, and not yet looked at.
+    written: Vec<u8>,
+    next_token: Token,
+    /// Calls of ours whose end somebody waits for.
+    waiting: BTreeSet<(CallId, Token)>,
+    serving: Vec<(CallId, u32)>,
+    serving_oneways: Vec<u32>,
+    goodbyes: u32,
+}
+
+impl End {
+    fn new(opened: Opened) -> Self {
+        Self {
+            connection: Connection::new(opened),
+            partial: Vec::new(),
+            writing: Vec::new(),
+            written: Vec::new(),
+            next_token: 0,
+            waiting: BTreeSet::new(),
+            serving: Vec::new(),
+            serving_oneways: Vec::new(),
+            goodbyes: 0,
+        }
+    }
+
+    fn step(&mut self, input: &mut Input<'_>) -> Result<(), Violation> {
+        match input.byte() % 16 {
+            0 | 1 => self.call(input),
+            2 => self.oneway(input),
+            3 => self.forget(input),
+            4 | 5 => self.answer(input),
+            6 => self.connection.ping(),
+            7 => self.connection.goodbye(),
+            8 | 9 => self.write(input.byte()),
+            10 => {
+                if let Some(cost) = self.serving_oneways.pop() {
+                    self.connection.oneway_done(cost);
+                }
+            }
+            11 => {
+                let count = usize::from(input.byte());
+                return self.receive(input.take(count));
+            }
+            _ => {
+                let mut bytes = Vec::new();
+                frame(input, |frame| frame.encode(&mut bytes));
+                return self.receive(&bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, input: &mut Input<'_>) {
+        let token = self.next_token;
+        self.next_token += 1;
+        let arguments = payload(input);
+        match self.connection.call(token, &CallHead::new("f"), &arguments) {
+            Ok(id) => assert!(self.waiting.insert((id, token))),
+            Err(error) => self.refused(error, arguments.len()),
+        }
+    }
+
+    fn oneway(&mut self, input: &mut Input<'_>) {
+        let arguments = payload(input);
+        if let Err(error) = self.connection.oneway(&CallHead::new("f"), &arguments) {
+            self.refused(error, arguments.len());
+        }
+    }
+
+    fn refused(&self, error: CannotCall, length: usize) {
+        match error {
+            CannotCall::WindowFull => assert!(!self.connection.is_idle()),
+            CannotCall::TooLarge(_) => assert!(length > 60 << 10),
+            CannotCall::Closing => assert!(self.connection.is_closing()),
+            CannotCall::BadName => panic!("the name was good"),
+        }
+    }
+
+    /// The user drops a call or does not wait for it.
+    fn forget(&mut self, input: &mut Input<'_>) {
+        let choice = input.byte();
+        let place = usize::from(choice / 2) % self.waiting.len().max(1);
+        let Some(&(id, token)) = self.waiting.iter().nth(place) else {
+            // Of a call that there is not: nothing happens.
+            self.connection.cancel(choice.into());
+            self.waiting.retain(|(id, _)| *id != u32::from(choice));
+            return;
+        };
+        self.waiting.remove(&(id, token));
+        if choice.is_multiple_of(2) {
+            self.connection.cancel(id);
+        } else {
+            self.connection.detach(id);
+        }
+    }
+
+    /// A handler ends.
+    fn answer(&mut self, input: &mut Input<'_>) {
+        let choice = usize::from(input.byte());
+        if self.serving.is_empty() {
+            return;
+        }
+        let (id, _) = self.serving.swap_remove(choice / 2 % self.serving.len());
+        assert!(self.connection.serves(id));
+        let value = payload(input);
+        let sent = if choice.is_multiple_of(2) {
+            self.connection.result(id, &value)
+        } else {
+            self.connection.error(id, &value)
+        };
+        if sent.is_err() {
+            assert!(value.len() > 60 << 10);
+            self.connection.error(id, b"\x80").expect("it is short");
+        }
+        assert!(!self.connection.serves(id));
+    }
+
+    /// The kernel takes up to `count` bytes; 255 is all.
+    fn write(&mut self, count: u8) {
+        if self.writing.is_empty() {
+            self.connection.take_output(&mut self.writing);
+        }
+        let count = match count {
+            255 => self.writing.len(),
+            count => usize::from(count).min(self.writing.len()),
+        };
+        self.written.extend(self.writing.drain(..count));
+        self.connection.wrote(count);
+        // Whatever was received, what is sent are frames that the other end accepts.
+        let max_frame = self.connection.opened().peer_limits().max_frame;
+        while let Split::Frame(body, length) =
+            split(&self.written, max_frame).expect("our lengths are right")
+        {
+            let frame = Frame::decode(body).expect("our frames are sound");
+            if let Frame::Goodbye { .. } = frame {
+                self.goodbyes += 1;
+            }
+            self.written.drain(..length);
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        self.partial.extend_from_slice(bytes);
+        let partial = std::mem::take(&mut self.partial);
+        let mut rest = partial.as_slice();
+        let max_frame = self.connection.opened().local_limits().max_frame;
+        while let Split::Frame(body, consumed) = split(rest, max_frame)? {
+            let length = u32::try_from(body.len()).expect("it is below max_frame");
+            let frame = Frame::decode(body)?;
+            let event = self.connection.handle(&frame, length)?;
+            self.happened(&event, &frame);
+            self.check();
+            rest = &rest[consumed..];
+        }
+        self.partial = rest.to_vec();
+        Ok(())
+    }
+
+    fn happened(&mut self, event: &Event<'_>, frame: &Frame<'_>) {
+        match (event, frame) {
+            (
+                Event::Call {
+                    id: Some(id), cost, ..
+                },
+                _,
+            ) => {
+                assert!(self.serving.iter().all(|(live, _)| live != id));
+                self.serving.push((*id, *cost));
+            }
+            (Event::Call { id: None, cost, .. }, _) => self.serving_oneways.push(*cost),
+            (Event::Result(token, _), Frame::Result { id, .. })
+            | (Event::Error(token, _), Frame::Error { id, .. }) => match token {
+                Some(token) => assert!(self.waiting.remove(&(*id, *token)), "it ended twice"),
+                None => assert!(self.waiting.iter().all(|(live, _)| live != id)),
+            },
+            (Event::Cancel(id), _) => assert!(self.serving.iter().any(|(live, _)| live == id)),
+            (Event::Goodbye(tokens), _) => {
+                let before = self.waiting.len();
+                self.waiting.retain(|(_, token)| !tokens.contains(token));
+                assert_eq!(self.waiting.len() + tokens.len(), before);
+            }
+            (Event::Freed | Event::Liveness | Event::Refused, _) => {}
+            (event, frame) => panic!("{event:?} of {frame:?}"),
+        }
+    }
+
+    /// What holds at any time.
+    fn check(&self) {
+        let opened = self.connection.opened();
+        let (local, peer) = (opened.local_limits(), opened.peer_limits());
+        assert!(self.connection.calls_in_flight() <= peer.max_calls);
+        let calls = self.serving.iter().map(|(_, cost)| cost);
+        let costs = calls.chain(&self.serving_oneways);
+        assert!(costs.clone().count() <= local.max_calls as usize);
+        let bytes: u64 = costs.map(|cost| u64::from(*cost)).sum();
+        assert!(bytes <= local.max_request_bytes);
+        assert!(self.goodbyes <= 1);
+        if self.connection.is_idle() {
+            assert!(self.waiting.is_empty() && self.serving.is_empty());
+        }
+        if self.connection.is_finished() {
+            assert!(self.connection.is_parted() && !self.connection.has_output());
+        }
+    }
+
+    /// Each call that somebody waits for ends exactly once.
+    fn close(mut self) {
+        let abandoned = self.connection.abandon();
+        let tokens: BTreeSet<_> = abandoned.iter().map(|(token, _)| *token).collect();
+        assert_eq!(tokens.len(), abandoned.len());
+        let waiting: BTreeSet<_> = self.waiting.iter().map(|(_, token)| *token).collect();
+        assert_eq!(tokens, waiting);
+        assert!(self.connection.abandon().is_empty());
+    }
+}
+
+/// Some bytes; rarely about as many as a frame can have.
+fn payload(input: &mut Input<'_>) -> Vec<u8> {
+    match input.byte() {
+        count @ ..240 => input.take(usize::from(count)).to_vec(),
+        large => vec![0xc0; (64 << 10) - 16 + usize::from(large - 240) * 2],
+    }
+}
+
+/// A frame that is sound by itself; whether it fits is another matter.
+fn frame(input: &mut Input<'_>, mut give: impl FnMut(&Frame<'_>)) {
+    let kind = input.byte();
+    let number = input.byte();
+    let id = CallId::from(number % 8);
+    let mut bytes = Vec::new();
+    if kind % 12 < 8 {
+        bytes = payload(input);
+        // A head takes some of the frame.
+        bytes.truncate((64 << 10) - 32);
+    }
+    let head = CallHead {
+        remaining: (number >= 128).then_some(u64::from(number)),
+        ..CallHead::new("g")
+    };
+    give(&match kind % 12 {
+        0..=2 => Frame::Call {
+            id,
+            head,
+            arguments: &bytes,
+        },
+        3 => Frame::Oneway {
+            head,
+            arguments: &bytes,
+        },
+        4 | 5 => Frame::Result { id, value: &bytes },
+        6 | 7 => Frame::Error {
+            id,
+            failure: &bytes,
+        },
+        8 => Frame::Cancel { id },
+        9 => Frame::Done {
+            calls: id,
+            bytes: input.short().into(),
+        },
+        10 if number.is_multiple_of(2) => Frame::Ping { token: id.into() },
+        10 => Frame::Pong { token: id.into() },
+        _ => Frame::Goodbye { calls: id.into() },
+    });
+}
+
+/// A server's end.
+fn opened(ours: Limits, theirs: Limits) -> Result<Opened, HandshakeError> {
+    let secret = Secret::from([1; 32]);
+    let mut keyring = Keyring::new([2; 32]);
+    keyring.insert(KeyId::EMPTY, &secret);
+    let settings = |instance, limits| Settings {
+        limits,
+        ..Settings::new(Transport::Unix, InstanceId([instance; 16]))
+    };
+    let keys = Keys::derive(&secret);
+    let (preamble, client) =
+        client::start(settings(3, theirs), KeyId::EMPTY, keys, [4; 32])?.into();
+    let server = server::AwaitPreamble::new(settings(5, ours), [6; 32])?;
+    let (answer, server) = server.receive(exactly(&preamble), &keyring)?.into();
+    let (hello, server) = server.bind(&[]).into();
+    let client = client.receive(exactly(&answer))?.bind(&[]);
+    let (hello_and_proof, _) = client.receive(exactly(&hello), 0)?.into();
+    let (hello, proof) = hello_and_proof.split_at(server::AwaitHello::NEEDS);
+    let server = server.receive(exactly(hello))?;
+    Ok(server.receive(exactly(proof), 0)?.next)
+}
+
+fn exactly<const N: usize>(message: &[u8]) -> &[u8; N] {
+    message.try_into().expect("it has the size that is due")
+}

@@ -1,0 +1,290 @@
+//! What the fuzzers start from: sound inputs, and near misses that others have found.
+
+use kaa_rpc_proto::frame::{CallHead, Frame};
+use kaa_rpc_proto::kwargs;
+use kaa_rpc_proto::msgpack::{Timestamp, Value, encode_arguments, to_vec};
+use kaa_rpc_proto::{Failure, FailureKind, Secret};
+
+use crate::handshake::honest;
+use crate::values::sample;
+
+/// A file in the corpus of a target.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// The target.
+    pub target: &'static str,
+    /// Which one it is.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// All seeds.
+#[must_use]
+pub fn seeds() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    let mut add = |target, all: Vec<(&str, Vec<u8>)>| {
+        seeds.extend(all.into_iter().map(|(name, bytes)| Seed {
+            target,
+            name: name.to_owned(),
+            bytes,
+        }));
+    };
+    add("handshake", handshakes());
+    add("frames", frames());
+    add("values", values());
+    add("arguments", arguments());
+    add("connection", connections());
+    add("schema", schemas());
+    seeds
+}
+
+fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+    honest(&mut to_server, &mut to_client);
+    // The last byte of each is of a proof, which has to be wrong.
+    for bytes in [&mut to_server, &mut to_client] {
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+    }
+    let at_server = |bytes: &[u8]| [&[0], bytes].concat();
+    let line = Secret::from([7; 32]).to_line();
+    vec![
+        ("client", at_server(&to_server)),
+        ("server", [&[1], to_client.as_slice()].concat()),
+        ("preamble", at_server(&to_server[..64])),
+        ("hello", at_server(&to_server[..200])),
+        (
+            "http",
+            at_server(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ),
+        (
+            "tls",
+            at_server(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+        ),
+        ("untouched", vec![2]),
+        (
+            "changed",
+            b"\x02\x00\x09\x03\x00\x50\x01\x01\x90\x80".to_vec(),
+        ),
+        ("secret", [b"\x03", line.as_bytes(), b"\n"].concat()),
+        ("no-secret", b"\x03kaa-secret-2 AAAA".to_vec()),
+    ]
+}
+
+fn all_frames() -> Vec<Frame<'static>> {
+    let head = CallHead {
+        name: "track.play",
+        depth: 3,
+        remaining: Some(5_000_000),
+        metadata: b"\x81\xa1a\xa1b",
+    };
+    vec![
+        Frame::Call {
+            id: 7,
+            head,
+            arguments: b"\x91\x01\x80",
+        },
+        Frame::Oneway {
+            head: CallHead::new("log"),
+            arguments: b"\x90\x80",
+        },
+        Frame::Result {
+            id: 1,
+            value: b"\xc0",
+        },
+        Frame::Error {
+            id: 2,
+            failure: b"\x80",
+        },
+        Frame::Cancel { id: 3 },
+        Frame::Done {
+            calls: 4,
+            bytes: 99,
+        },
+        Frame::Ping { token: 5 },
+        Frame::Pong { token: 6 },
+        Frame::Goodbye { calls: 8 },
+    ]
+}
+
+fn frames() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = Vec::new();
+    for frame in all_frames() {
+        frame.encode(&mut all);
+    }
+    let mut call = Vec::new();
+    all_frames()[0].encode(&mut call);
+    vec![
+        ("all", all),
+        ("call", call[4..].to_vec()),
+        ("zero", vec![0; 4]),
+        ("huge", vec![0xff; 5]),
+        ("unknown", vec![0, 0, 0, 1, 5]),
+    ]
+}
+
+fn values() -> Vec<(&'static str, Vec<u8>)> {
+    let time = Timestamp::new(-1, 500_000_000).unwrap_or(Timestamp::UNIX_EPOCH);
+    let any = Value::from_serialize(&(1, -40, 1.5_f32, "é", (), true, [300, 70_000]));
+    let mut failure = Failure::new(FailureKind::BadArguments, "no");
+    failure.causes = vec!["because".to_owned()];
+    failure.value = Some(b"\xa4busy".to_vec());
+    let mut failed = Vec::new();
+    failure.encode(&mut failed);
+    vec![
+        ("sample", sample()),
+        (
+            "choice",
+            b"\x81\xa5Named\x81\xa5inner\x81\xa6Number\x07".to_vec(),
+        ),
+        ("any", any.and_then(|any| to_vec(&any)).unwrap_or_default()),
+        ("time", to_vec(&time).unwrap_or_default()),
+        (
+            "duration",
+            b"\x82\xa4secs\x05\xa5nanos\xce\x3b\x9a\xca\x00".to_vec(),
+        ),
+        (
+            "map",
+            b"\x82\xa1a\x92\x05\xcc\x80\xa1b\x92\xd0\x80\x00".to_vec(),
+        ),
+        (
+            "list",
+            b"\x93\xc0\x92\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x90".to_vec(),
+        ),
+        ("failure", failed),
+        ("text", b"2026-11-22T15:04:05.5+01:00".to_vec()),
+        (
+            "claims",
+            [b"\xdd\x00\x00\xff\xff".repeat(20), vec![0xc0; 20]].concat(),
+        ),
+        ("deep", vec![0x91; 70]),
+        ("long", b"\xdb\xff\xff\xff\xffabc".to_vec()),
+        ("extension", b"\xd4\x05\x00".to_vec()),
+        ("reserved", b"\x92\x01\xc1".to_vec()),
+    ]
+}
+
+fn arguments() -> Vec<(&'static str, Vec<u8>)> {
+    let mut both = Vec::new();
+    let named = kwargs! { at: 1.5, deep: [[1, -2]], level: 3, other: "x" };
+    let encoded = encode_arguments(&mut both, &(7_u64, "title", named));
+    debug_assert!(encoded.is_ok());
+    vec![
+        ("both", both),
+        ("none", b"\x90\x80".to_vec()),
+        (
+            "numbers",
+            b"\x93\x01\xd0\x80\xce\x00\x01\x00\x00\x80".to_vec(),
+        ),
+        ("named", b"\x90\x82\xa2id\x07\xa5title\xa1x".to_vec()),
+        (
+            "message",
+            b"\x92\xa1m\xc3\x82\xa5level\x05\xa1y\xc0".to_vec(),
+        ),
+        ("twice", b"\x91\x07\x82\xa2id\x07\xa2id\x08".to_vec()),
+        ("no-map", b"\x91\x06".to_vec()),
+        ("trailing", b"\x90\x80\x00".to_vec()),
+        ("no-text", b"\x90\x81\xa1\xff\x07".to_vec()),
+    ]
+}
+
+/// Steps are numbered as in the target.
+fn connections() -> Vec<(&'static str, Vec<u8>)> {
+    let [
+        call,
+        oneway,
+        forget,
+        answer,
+        ping,
+        goodbye,
+        write,
+        done,
+        raw,
+        frame,
+    ] = [0, 2, 3, 4, 6, 7, 8, 10, 11, 12];
+    let limits = [3, 0, 3, 0];
+    let steps = |steps: &[&[u8]]| [&limits[..], &steps.concat()].concat();
+    vec![
+        (
+            "answered",
+            steps(&[&[call, 2, 0x90, 0x80, write, 255, frame, 4, 0, 1, 0xc0]]),
+        ),
+        (
+            "oneways",
+            steps(&[&[oneway, 0, oneway, 0, write, 255, frame, 9, 2, 0, 16]]),
+        ),
+        (
+            "served",
+            steps(&[&[frame, 0, 1, 2, 0x90, 0x80, answer, 0, 1, 0xc0, write, 255]]),
+        ),
+        (
+            "served-oneway",
+            steps(&[&[frame, 3, 0, 0, done, write, 255]]),
+        ),
+        (
+            "cancelled",
+            steps(&[&[call, 0, write, 9, forget, 0, write, 255, frame, 6, 0, 0]]),
+        ),
+        (
+            "they-cancel",
+            steps(&[&[frame, 0, 5, 0, frame, 8, 5, answer, 1, 0, frame, 8, 5]]),
+        ),
+        (
+            "pings",
+            steps(&[&[ping, write, 255, frame, 10, 1, frame, 10, 2, write, 255]]),
+        ),
+        (
+            "goodbye",
+            steps(&[
+                &[call, 0, goodbye, write, 255, frame, 11, 0],
+                &[frame, 0, 1, 0, write, 255],
+            ]),
+        ),
+        (
+            "large",
+            steps(&[&[call, 250, write, 255, frame, 0, 0, 244, answer, 0, 252]]),
+        ),
+        (
+            "raw",
+            steps(&[&[
+                raw, 6, 0, 0, 0, 9, 9, 0, raw, 7, 0, 0, 0, 0, 0, 0, 3, write, 3,
+            ]]),
+        ),
+        (
+            "flood",
+            steps(&[&[
+                frame, 0, 0, 0, frame, 0, 1, 0, frame, 0, 2, 0, frame, 0, 3, 0,
+            ]]),
+        ),
+        ("busy", steps(&[&[frame, 0, 1, 0, frame, 0, 1, 0]])),
+    ]
+}
+
+/// Small ones; the corpus has larger ones beside them that are not made here.
+fn schemas() -> Vec<(&'static str, Vec<u8>)> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    vec![
+        (
+            "hello",
+            text("package a;\ninterface A { fn f(x: u8) -> u8?; }\n"),
+        ),
+        (
+            "wrong",
+            text("package a;\nstruct S { a: Missing, a: list<u8 }\n"),
+        ),
+        (
+            "import",
+            text("package a;\nimport \"b.kidl\";\ntype T = b.S;\0package b;\nstruct S {}\n"),
+        ),
+        (
+            "cycle",
+            text("package a;\nimport \"b.kidl\";\0package b;\nimport \"a.kidl\";\n"),
+        ),
+        (
+            "nested",
+            text("package a;\ntype T = list<list<map<string, (u8, list<T>)>>>;\n"),
+        ),
+    ]
+}
