@@ -7,15 +7,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use kaa_rpc_proto::frame::{self, Frame, Split};
-use kaa_rpc_proto::{Connection, Event, Violation};
-use tokio::time::{Instant, Sleep, sleep_until};
+use kaa_rpc_proto::{Event, Violation};
+use tokio::time::Instant;
 
-use super::callers::{Ended, earlier};
-use super::shared::{After, Closing, Shared, State, in_time};
+use super::callers::Ended;
+use super::opening::CloseOnDrop;
+use super::shared::{After, Closing, Shared, in_time};
+use super::timer::Timer;
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
-use crate::open::{ConnectError, Opening};
 use crate::serve::dispatch::{Dispatched, Dispatcher};
 use crate::transport::Transport;
 
@@ -27,39 +28,6 @@ const READS_A_TURN: usize = 16;
 
 /// A write buffer that grew beyond this is given back when it is empty.
 const KEPT_CAPACITY: usize = 64 * 1024;
-
-/// Opens a connection, then drives it until it is closed.
-pub(crate) async fn open_and_drive(
-    shared: Arc<Shared>,
-    opening: impl Future<Output = Result<Opening, ConnectError>>,
-) {
-    let guard = CloseOnDrop {
-        shared: Arc::clone(&shared),
-    };
-    let mut timer = Timer::default();
-    let opened = {
-        let mut opening = std::pin::pin!(opening);
-        poll_fn(|cx| poll_opening(&shared, &mut timer, opening.as_mut(), cx)).await
-    };
-    match opened {
-        Ok(opening) => {
-            let transport = install(&shared, opening);
-            drive(shared, transport).await;
-        }
-        Err(reason) => guard.shared.close(reason),
-    }
-}
-
-/// Makes a connection usable whose handshake went well. It must be driven from now on.
-pub(crate) fn install(shared: &Shared, opening: Opening) -> Transport {
-    let Opening {
-        opened,
-        transport,
-        peer,
-    } = opening;
-    shared.open(Connection::new(opened), peer, transport.direct_writer());
-    transport
-}
 
 /// Drives an open connection until it is closed.
 pub(crate) async fn drive(shared: Arc<Shared>, transport: Transport) {
@@ -83,42 +51,6 @@ pub(crate) async fn drive(shared: Arc<Shared>, transport: Transport) {
     let reason = tokio::task::unconstrained(poll_fn(|cx| driver.poll(cx))).await;
     driver.shutdown().await;
     guard.shared.close(reason);
-}
-
-/// Waits for the connection to open; parked calls meanwhile can time out, and the user can close it.
-fn poll_opening(
-    shared: &Shared,
-    timer: &mut Timer,
-    opening: std::pin::Pin<&mut impl Future<Output = Result<Opening, ConnectError>>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Opening, CloseReason>> {
-    {
-        let mut state = shared.lock();
-        // Every wake is needed now: nobody else looks at deadlines.
-        state.scheduled = false;
-        state.driver = Some(cx.waker().clone());
-    }
-    if let Poll::Ready(opened) = opening.poll(cx) {
-        return Poll::Ready(opened.map_err(|error| CloseReason::NotOpened(Arc::new(error))));
-    }
-    shared.with(|state, after| timer.poll(state, cx, after));
-    let closing = shared.lock().closing;
-    if closing.is_some() {
-        Poll::Ready(Err(CloseReason::Closed))
-    } else {
-        Poll::Pending
-    }
-}
-
-/// Closes the connection also when the runtime drops the driver.
-struct CloseOnDrop {
-    shared: Arc<Shared>,
-}
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        self.shared.close(CloseReason::RuntimeGone);
-    }
 }
 
 struct Driver {
@@ -496,43 +428,4 @@ fn lost(error: io::Error) -> CloseReason {
 
 fn violation(violation: Violation) -> CloseReason {
     CloseReason::Violation(violation)
-}
-
-/// Fires at the earliest deadline of all calls, made and served.
-///
-/// Deadlines are not kept in order: when the timer fires, all live calls are looked at, which are at
-/// most two windows. A call with a later deadline than the one that is armed costs nothing, and that
-/// is nearly every call.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<std::pin::Pin<Box<Sleep>>>,
-}
-
-impl Timer {
-    fn poll(&mut self, state: &mut State, cx: &mut Context<'_>, after: &mut After) {
-        while let Some(armed) = state.armed {
-            let sleep = match &mut self.sleep {
-                Some(sleep) => {
-                    if sleep.deadline() != armed {
-                        sleep.as_mut().reset(armed);
-                    }
-                    sleep
-                }
-                None => self.sleep.insert(Box::pin(sleep_until(armed))),
-            };
-            if sleep.as_mut().poll(cx).is_pending() {
-                return;
-            }
-            let now = Instant::now();
-            let made = state.callers.expire(state.phase.connection(), now, after);
-            let served = state.served.expire(now, after);
-            // A smaller call may have waited behind one that is overdue.
-            state.unpark(after);
-            let closing = state
-                .closing
-                .map(|closing| closing.by)
-                .filter(|by| *by > now);
-            state.armed = earlier(earlier(made, served), closing);
-        }
-    }
 }

@@ -13,10 +13,13 @@
 
 mod callers;
 mod driver;
+mod opening;
 mod served;
 mod shared;
+mod timer;
 
 pub(crate) use callers::{Ended, Name, Request, Started};
-pub(crate) use driver::{drive, install, open_and_drive};
+pub(crate) use driver::drive;
+pub(crate) use opening::{install, open_and_drive};
 pub(crate) use served::{Responder, Running};
 pub(crate) use shared::{Setup, Shared, Status, too_deep};
