@@ -1,0 +1,48 @@
+//! Deadlines, all of them in one timer.
+
+use std::pin::Pin;
+use std::task::Context;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::callers::earlier;
+use super::shared::{After, State};
+
+/// Fires at the earliest deadline of all calls, made and served.
+///
+/// Deadlines are not kept in order: when the timer fires, all live calls are looked at, which are at
+/// most two windows. A call with a later deadline than the one that is armed costs nothing, and that
+/// is nearly every call.
+#[derive(Default)]
+pub(super) struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    pub(super) fn poll(&mut self, state: &mut State, cx: &mut Context<'_>, after: &mut After) {
+        while let Some(armed) = state.armed {
+            let sleep = match &mut self.sleep {
+                Some(sleep) => {
+                    if sleep.deadline() != armed {
+                        sleep.as_mut().reset(armed);
+                    }
+                    sleep
+                }
+                None => self.sleep.insert(Box::pin(sleep_until(armed))),
+            };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            let now = Instant::now();
+            let made = state.callers.expire(state.phase.connection(), now, after);
+            let served = state.served.expire(now, after);
+            // A smaller call may have waited behind one that is overdue.
+            state.unpark(after);
+            let closing = state
+                .closing
+                .map(|closing| closing.by)
+                .filter(|by| *by > now);
+            state.armed = earlier(earlier(made, served), closing);
+        }
+    }
+}
