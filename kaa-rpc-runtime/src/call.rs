@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use kaa_rpc_proto::Failure;
 use kaa_rpc_proto::msgpack::{self, Arguments};
+use kaa_rpc_proto::{Failure, FailureKind};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 
 use crate::buffers;
@@ -178,7 +178,7 @@ impl<T, F> InProgress<T, F> {
     }
 
     /// Lets the call run on although nobody waits for its outcome. It stops at its deadline, or with
-    /// the channel.
+    /// the channel; if it still waits for room when the channel closes, it is not sent.
     pub fn detach(mut self) {
         if let State::Waiting(shared, slot) = std::mem::replace(&mut self.state, State::Over) {
             shared.detach_call(slot);
@@ -215,11 +215,25 @@ impl<T: DeserializeOwned, F: FromFailure> Future for InProgress<T, F> {
                 buffers::give(value);
                 result
             }
-            Ended::Failure(failure) => Err(F::from_failure(Failure::decode(&failure, &limits))),
+            Ended::Failure(failure, timeout) => {
+                Err(fail(Failure::decode(&failure, &limits), timeout))
+            }
             Ended::Error(error) => Err(F::from_error(error)),
             Ended::Sent => decode(&[0xc0], &limits).map_err(F::from_error),
         })
     }
+}
+
+/// Of a timeout that the other end noticed first, this end knows how long it was.
+fn fail<F: FromFailure>(failure: Failure, timeout: Option<Duration>) -> F {
+    if failure.kind == FailureKind::TimedOut && timeout.is_some() {
+        return F::from_error(Error::TimedOut {
+            function: failure.name,
+            after: timeout,
+            sent: true,
+        });
+    }
+    F::from_failure(failure)
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8], limits: &msgpack::ScanLimits) -> Result<T, Error> {

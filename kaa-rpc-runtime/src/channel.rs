@@ -179,6 +179,10 @@ impl Channel {
     /// calls in progress end, but within the builder's
     /// [`close_timeout`](ChannelBuilder::close_timeout).
     ///
+    /// Calls that still wait for room, or for the channel to open, are not sent any more.
+    ///
+    /// In a handler it would wait for that very handler: spawn it there.
+    ///
     /// **Cancel safe:** dropping the future does not stop the close.
     pub async fn close(&self) -> Arc<CloseReason> {
         self.shared.begin_close(self.shared.close_timeout());

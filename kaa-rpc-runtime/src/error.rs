@@ -26,6 +26,8 @@ pub enum Error {
         function: String,
         /// The time that was given.
         after: Option<Duration>,
+        /// Whether it was sent; if not, it did not run and never will.
+        sent: bool,
     },
     /// The other end stopped the function before it ended.
     Cancelled,
@@ -62,6 +64,8 @@ pub enum Error {
     TooLarge {
         /// What is too large, and the limit.
         message: String,
+        /// Whether the call was sent: then it ran, and its result is what was too large.
+        sent: bool,
     },
 }
 
@@ -78,6 +82,8 @@ impl Error {
                 | Self::WindowFull { .. }
                 | Self::RequestBytesFull { .. }
                 | Self::TooDeep { .. }
+                | Self::TimedOut { sent: false, .. }
+                | Self::TooLarge { sent: false, .. }
         )
     }
 }
@@ -94,7 +100,9 @@ impl fmt::Display for Error {
                     "the connection was lost before the answer, so the call may have run: {reason}"
                 )
             }
-            Self::TimedOut { function, after } => {
+            Self::TimedOut {
+                function, after, ..
+            } => {
                 f.write_str("timed out")?;
                 if let Some(after) = after {
                     write!(f, " after {after:?}")?;
@@ -121,7 +129,7 @@ impl fmt::Display for Error {
                 "the calls in flight leave no room for this one in the {max_request_bytes} bytes that \
                  the other end accepts (max_request_bytes), and a call made inside a handler does not wait"
             ),
-            Self::TooDeep { message } | Self::TooLarge { message } => Escaped(message).fmt(f),
+            Self::TooDeep { message } | Self::TooLarge { message, .. } => Escaped(message).fmt(f),
         }
     }
 }
@@ -336,6 +344,7 @@ impl FromFailure for Error {
             FailureKind::TimedOut => Self::TimedOut {
                 function: name,
                 after: None,
+                sent: true,
             },
             FailureKind::BadArguments => Self::BadArguments(Box::new(BadArguments {
                 parameter,
@@ -348,7 +357,10 @@ impl FromFailure for Error {
                 message,
             })),
             FailureKind::TooDeep => Self::TooDeep { message },
-            FailureKind::TooLarge => Self::TooLarge { message },
+            FailureKind::TooLarge => Self::TooLarge {
+                message,
+                sent: true,
+            },
         }
     }
 

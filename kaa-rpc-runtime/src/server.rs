@@ -145,7 +145,7 @@ impl<P> Server<P> {
     }
 
     /// Exposes the function of this wire name no more. Calls of it that run go on. Gives whether there
-    /// was one.
+    /// was one. An idle channel lets go of what the function owned at its next call.
     pub fn unregister(&self, name: &str) -> bool {
         self.inner.side.registry.unregister(|other| other == name) > 0
     }
@@ -160,10 +160,21 @@ impl<P> Server<P> {
 
     /// Stops accepting, closes all channels in order and waits until that is done.
     ///
+    /// In a handler it would wait for that very handler: spawn it there.
+    ///
     /// **Cancel safe:** dropping the future does not stop the close.
     pub async fn close(&self) {
-        for channel in self.inner.begin_close() {
-            channel.closed().await;
+        loop {
+            // Again, because a handshake may have ended meanwhile.
+            let channels = self.inner.begin_close();
+            if channels.is_empty() {
+                return;
+            }
+            for channel in channels {
+                channel.closed().await;
+            }
+            // Its task takes a closed channel off the list.
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -453,6 +464,16 @@ fn keyring(secrets: &[(String, Secret)]) -> Result<Keyring, BindError> {
                 "the key id `{id}`: {error}"
             )))
         })?;
+        if keyring.ids().any(|other| other == id) {
+            let what = if id.is_empty() {
+                "the default secret".to_owned()
+            } else {
+                format!("the secret `{id}`")
+            };
+            return Err(BindError::Side(ConnectError::Settings(format!(
+                "{what} was given twice"
+            ))));
+        }
         keyring.insert(id, secret.key());
     }
     Ok(keyring)

@@ -51,7 +51,10 @@ async fn the_timeout_of_the_schema_acts_and_can_be_replaced() -> TestResult {
             call = call.timeout(Duration::from_secs(given));
         }
         let outcome = call.await;
-        let Err(Error::TimedOut { function, after }) = outcome else {
+        let Err(Error::TimedOut {
+            function, after, ..
+        }) = outcome
+        else {
             panic!("{outcome:?}");
         };
         assert_eq!(after, Some(expected));

@@ -27,6 +27,9 @@ use crate::limits::Limits;
 use incoming::Incoming;
 use outgoing::Outgoing;
 
+/// An output buffer that grew beyond this is given back when it is empty, in bytes.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
 /// Names a call at its caller's end; chosen by the caller, given back in events.
 pub type Token = u32;
 
@@ -441,6 +444,9 @@ impl Connection {
         self.gather();
         let taken = write(&self.out)?.min(self.out.len());
         self.out.drain(..taken);
+        if self.out.is_empty() && self.out.capacity() > KEPT_CAPACITY {
+            self.out = Vec::new();
+        }
         self.wrote(taken);
         Ok(self.out.is_empty())
     }

@@ -7,7 +7,7 @@ use crate::error::Violation;
 use crate::frame::{CallId, LENGTH_BYTES};
 use crate::limits::Limits;
 
-/// Calls in flight. Ids are dense and the lowest are used first, so the table is as long as the
+/// Calls in flight. Ids are dense and the one that was freed last is used first, so the table is as long as the
 /// most calls that ever were in flight at once, and never longer than the other end's window.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {

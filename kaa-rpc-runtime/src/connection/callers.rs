@@ -17,7 +17,7 @@ use crate::close::CloseReason;
 use crate::error::Error;
 
 /// So many buffers for results are kept.
-const SPARE: usize = 64;
+const SPARE: usize = 16;
 
 /// A function's wire name: an optional prefix and the name of the schema, or any name.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,8 @@ pub(crate) enum Started {
 /// How a call ended.
 pub(crate) enum Ended {
     Value(Vec<u8>),
-    Failure(Vec<u8>),
+    /// With the time that the caller gave.
+    Failure(Vec<u8>, Option<Duration>),
     Error(Error),
     /// A oneway call was sent.
     Sent,
@@ -152,7 +153,9 @@ impl Callers {
             timeout: request.timeout,
             deadline: request.deadline,
         };
-        if let Some(connection) = connection.as_deref_mut().filter(|_| self.parked.is_empty()) {
+        // A call inside a handler passes those that wait: it may be what they wait for.
+        let passes = request.nested || self.parked.is_empty();
+        if let Some(connection) = connection.as_deref_mut().filter(|_| passes) {
             let head = CallHead {
                 depth: request.depth,
                 remaining: now.and_then(|now| time.remaining(now)),
@@ -285,12 +288,19 @@ impl Callers {
     }
 
     /// The outcome of a call, once it is there; it is given once.
-    pub(super) fn poll(&mut self, slot: usize, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll(
+        &mut self,
+        slot: usize,
+        cx: &mut Context<'_>,
+        replaced: &mut Option<Waker>,
+    ) -> Poll<Ended> {
         match self.slots.get_mut(slot) {
             Some(Slot::Parked { waker, .. } | Slot::Sent { waker, .. }) => {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
+                if !waker
+                    .as_ref()
+                    .is_some_and(|waker| waker.will_wake(cx.waker()))
+                {
+                    *replaced = waker.replace(cx.waker().clone());
                 }
                 Poll::Pending
             }
@@ -364,10 +374,13 @@ impl Callers {
     }
 
     /// A final frame came.
-    pub(super) fn end(&mut self, token: Token, ended: Ended, after: &mut After) {
+    pub(super) fn end(&mut self, token: Token, mut ended: Ended, after: &mut After) {
         if let Some(place) = self.slots.get_mut(token as usize)
-            && let Slot::Sent { waker, .. } = place
+            && let Slot::Sent { waker, time, .. } = place
         {
+            if let Ended::Failure(_, given) = &mut ended {
+                *given = time.timeout;
+            }
             after.wake(waker.take());
             *place = Slot::Done(ended);
         }
@@ -401,6 +414,7 @@ impl Callers {
                 continue;
             }
             after.wake(waker.take());
+            let sent = matches!(slot, Slot::Sent { .. });
             let name = match slot {
                 Slot::Sent { id, name, .. } => {
                     if let Some(connection) = connection.as_deref_mut() {
@@ -417,7 +431,7 @@ impl Callers {
                 }
                 Slot::Done(_) => continue,
             };
-            *slot = Slot::Done(Ended::Error(timed_out(&name, time.timeout)));
+            *slot = Slot::Done(Ended::Error(timed_out(&name, time.timeout, sent)));
         }
         if unparked {
             let slots = &mut self.slots;
@@ -489,10 +503,11 @@ fn token(slot: usize) -> Token {
     slot as Token
 }
 
-pub(super) fn timed_out(function: &str, after: Option<Duration>) -> Error {
+pub(super) fn timed_out(function: &str, after: Option<Duration>, sent: bool) -> Error {
     Error::TimedOut {
         function: function.to_owned(),
         after,
+        sent,
     }
 }
 
@@ -511,6 +526,7 @@ fn full(connection: &Connection) -> Error {
 fn refused(cannot: CannotCall, name: &str) -> Error {
     match cannot {
         CannotCall::TooLarge(too_large) => Error::TooLarge {
+            sent: false,
             message: format!(
                 "the call of `{name}` takes {} bytes, and the other end accepts {} (its max_frame)",
                 too_large.length, too_large.max_frame

@@ -26,14 +26,25 @@ const CALLS_A_TURN: usize = 64;
 /// So often the socket is read before others get their turn.
 const READS_A_TURN: usize = 16;
 
+/// So many bytes are read at most after writing failed.
+const DRAINED: usize = 4 << 20;
+
 /// A write buffer that grew beyond this is given back when it is empty.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
-/// Drives an open connection until it is closed.
-pub(crate) async fn drive(shared: Arc<Shared>, transport: Transport) {
+/// Drives an open connection until it is closed. It is closed also if the future is dropped, even
+/// before its first poll.
+pub(crate) fn drive(
+    shared: Arc<Shared>,
+    transport: Transport,
+) -> impl Future<Output = ()> + Send + 'static {
     let guard = CloseOnDrop {
         shared: Arc::clone(&shared),
     };
+    drive_guarded(guard, shared, transport)
+}
+
+async fn drive_guarded(guard: CloseOnDrop, shared: Arc<Shared>, transport: Transport) {
     let mut driver = Driver {
         dispatcher: Dispatcher::new(Arc::clone(&shared)),
         shared,
@@ -98,6 +109,10 @@ impl Driver {
                 return Poll::Ready(self.drain(error, &mut pass));
             }
             if cork || pass.calls >= CALLS_A_TURN || pass.reads >= READS_A_TURN {
+                // A busy connection may not come to the end of a turn for long.
+                if self.is_overdue(cx) {
+                    return Poll::Ready(CloseReason::CloseTimedOut);
+                }
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -116,6 +131,17 @@ impl Driver {
             Some(driver) => driver.clone_from(cx.waker()),
             None => state.driver = Some(cx.waker().clone()),
         }
+    }
+
+    /// Ends calls whose time is over; says whether that of an orderly close is.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut after = After::default();
+        let mut state = self.shared.lock();
+        self.timer.poll(&mut state, cx, &mut after);
+        let closing = state.closing;
+        drop(state);
+        after.settle();
+        closing.is_some_and(|closing| closing.by <= Instant::now())
     }
 
     /// Goes to sleep, unless there is something to do after all.
@@ -287,7 +313,7 @@ impl Driver {
                 if let Some(token) = token {
                     state
                         .callers
-                        .end(token, Ended::Failure(failure.to_vec()), after);
+                        .end(token, Ended::Failure(failure.to_vec(), None), after);
                 }
                 state.unpark(after);
             }
@@ -364,9 +390,10 @@ impl Driver {
     }
 
     /// Writing failed: the other end is gone, but what it sent before may still be there to be read.
-    /// It sends no more than its windows allow, so this ends.
+    /// No more than buffers of sockets hold: an end that reads nothing but goes on sending is not
+    /// listened to for ever.
     fn drain(&mut self, error: io::Error, pass: &mut Pass) -> CloseReason {
-        loop {
+        for _ in 0..DRAINED / buffers::READ_CAPACITY {
             // Calls are dispatched as usual; their answers go nowhere.
             pass.calls = 0;
             let mut chunk = std::mem::take(&mut self.partial);
@@ -386,6 +413,7 @@ impl Driver {
                 return reason;
             }
         }
+        self.reason(lost(error))
     }
 
     /// A connection that breaks after both ends have said goodbye and owe each other nothing has

@@ -14,14 +14,26 @@ use crate::close::CloseReason;
 use crate::open::{ConnectError, Opening};
 use crate::transport::Transport;
 
-/// Opens a connection, then drives it until it is closed.
-pub(crate) async fn open_and_drive(
+/// Opens a connection, then drives it until it is closed. It is closed also if the future is dropped,
+/// even before its first poll.
+pub(crate) fn open_and_drive<F>(
     shared: Arc<Shared>,
-    opening: impl Future<Output = Result<Opening, ConnectError>>,
-) {
+    opening: F,
+) -> impl Future<Output = ()> + Send + 'static
+where
+    F: Future<Output = Result<Opening, ConnectError>> + Send + 'static,
+{
     let guard = CloseOnDrop {
         shared: Arc::clone(&shared),
     };
+    open_guarded(guard, shared, opening)
+}
+
+async fn open_guarded(
+    guard: CloseOnDrop,
+    shared: Arc<Shared>,
+    opening: impl Future<Output = Result<Opening, ConnectError>>,
+) {
     let mut timer = Timer::default();
     let opened = {
         let mut opening = pin!(opening);

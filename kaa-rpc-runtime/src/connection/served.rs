@@ -24,6 +24,8 @@ use crate::serve::reply::{self, Reply, drop_quietly};
 #[derive(Default)]
 pub(super) struct Served {
     tasks: Slab<Task>,
+    /// How many tasks there were.
+    added: u64,
     /// The keys of `tasks` by call id.
     by_id: HashMap<CallId, usize>,
     /// Serial functions that have a call running, and those that wait for its end.
@@ -31,6 +33,8 @@ pub(super) struct Served {
 }
 
 struct Task {
+    /// Never used again, as keys are.
+    number: u64,
     id: Option<CallId>,
     deadline: Option<Instant>,
     uncancelled: bool,
@@ -56,7 +60,10 @@ pub(super) enum Stop {
 impl Served {
     fn add(&mut self, running: &mut Running, state: TaskState) -> usize {
         let responder = &mut running.responder;
+        self.added += 1;
+        responder.number = self.added;
         let task = Task {
+            number: self.added,
             id: responder.id,
             deadline: running.scope.deadline,
             uncancelled: responder.function.uncancelled,
@@ -200,10 +207,13 @@ impl Running {
                 key
             }),
         };
+        let number = self.responder.number;
         let handle = shared.runtime().spawn(self).abort_handle();
         shared.with(|state, after| {
-            // It may have ended already.
-            if let Some(task) = state.served.tasks.get_mut(key) {
+            // It may have ended already, and its key may be another call's.
+            if let Some(task) = state.served.tasks.get_mut(key)
+                && task.number == number
+            {
                 if task.stop.is_some() {
                     after.abort(handle.clone());
                 }
@@ -279,6 +289,8 @@ pub(crate) struct Responder {
     id: Option<CallId>,
     cost: u32,
     task: Option<usize>,
+    /// That of the task.
+    number: u64,
     /// It is the one call of its serial function that runs now.
     holds_serial: bool,
     finished: bool,
@@ -297,6 +309,7 @@ impl Responder {
             id,
             cost,
             task: None,
+            number: 0,
             holds_serial: false,
             finished: false,
         }

@@ -224,6 +224,7 @@ impl Shared {
             return Err(super::callers::timed_out(
                 request.name.as_str(),
                 request.timeout,
+                false,
             ));
         }
         self.check_depth(request.depth)?;
@@ -263,9 +264,11 @@ impl Shared {
     }
 
     pub(crate) fn poll_call(&self, slot: usize, cx: &mut Context<'_>) -> Poll<Ended> {
-        // The waker that is replaced is dropped under the lock. That is an executor's code, not a
-        // user's, and the price of the alternative is a clone for each poll.
-        self.lock().callers.poll(slot, cx)
+        let mut replaced = None;
+        let polled = self.lock().callers.poll(slot, cx, &mut replaced);
+        // Not under the lock: what a waker owns may be a handle of this very connection.
+        drop(replaced);
+        polled
     }
 
     /// The handle of a call is gone.
@@ -346,10 +349,10 @@ impl Shared {
             }
             let reason = Arc::new(CloseReason::Closed);
             state.callers.refuse_parked(&reason, after);
-            state.arm(Some(by), after);
-            state.schedule(after);
             // A program often ends right after it lets go: the goodbye should not wait for the driver.
             state.flush(true, after);
+            state.arm(Some(by), after);
+            state.schedule(after);
         });
     }
 

@@ -242,15 +242,25 @@ impl Registry {
         let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let mut table = Table::clone(&current);
         change(&mut table)?;
-        *current = Arc::new(table);
+        let old = std::mem::replace(&mut *current, Arc::new(table));
         self.version.fetch_add(1, Ordering::Release);
+        drop(current);
+        // Not under the lock: with the last table, objects of users may go.
+        drop(old);
         Ok(())
     }
 }
 
+/// For longer names nobody guesses which one is meant. In bytes.
+const MAX_GUESSED: usize = 64;
+
 /// The exposed name that is closest to `name`, if one is close.
 pub(crate) fn closest<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
-    let limit = name.chars().count() / 3 + 1;
+    // Each unknown call asks, so that the work must be small whatever is asked for.
+    if name.len() > MAX_GUESSED {
+        return None;
+    }
+    let limit = (name.chars().count() / 3 + 1).min(3);
     table
         .keys()
         .map(|candidate| (distance(candidate, name, limit), candidate.as_str()))
@@ -262,7 +272,7 @@ pub(crate) fn closest<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
 /// The Levenshtein distance, or more than `limit` where the lengths alone say so.
 /// Names are at most 255 bytes, so the table is small.
 fn distance(a: &str, b: &str, limit: usize) -> usize {
-    if a.len().abs_diff(b.len()) > limit * 4 {
+    if a.chars().count().abs_diff(b.chars().count()) > limit {
         return limit + 1;
     }
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();

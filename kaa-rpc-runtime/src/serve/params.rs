@@ -129,6 +129,8 @@ macro_rules! closures {
             ) -> Result<BoxedHandler, ArgumentError> {
                 let [$($name),*] = *names;
                 $(let $name = argument(_arguments, $name)?;)*
+                // Nothing of the closure runs if an argument is left over.
+                _arguments.finish()?;
                 let future = self($($name),*);
                 Ok(BoxedHandler::new(future))
             }
@@ -149,6 +151,7 @@ macro_rules! closures {
             ) -> Result<BoxedHandler, ArgumentError> {
                 let [$($name),*] = *names;
                 $(let $name = argument(_arguments, $name)?;)*
+                _arguments.finish()?;
                 let future = self(cx, $($name),*);
                 Ok(BoxedHandler::new(future))
             }
