@@ -7,6 +7,8 @@ use kaa_rpc_proto::msgpack::{
     encode_arguments, scan_arguments,
 };
 
+use crate::values::has_container_as_key;
+
 /// The bytes are the arguments of one call.
 pub fn arguments(data: &[u8]) {
     let limits = ScanLimits {
@@ -23,7 +25,12 @@ pub fn arguments(data: &[u8]) {
     told(typed(reader.clone()));
     told(starred(reader.clone()));
     told(positional(reader.clone()));
-    if let Ok(Everything(positional, named)) = everything(reader.clone()) {
+    if let Ok(Everything(positional, named)) = everything(reader.clone())
+        && !positional
+            .iter()
+            .chain(named.values())
+            .any(has_container_as_key)
+    {
         let mut encoded = Vec::new();
         encode_arguments(&mut encoded, &Everything(positional.clone(), named.clone()))
             .expect("what was decoded can be encoded");

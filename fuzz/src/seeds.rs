@@ -49,10 +49,13 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
         }
     }
     let at_server = |bytes: &[u8]| [&[0], bytes].concat();
+    let mut unknown = at_server(&to_server);
+    unknown[1 + 16] = b'x';
     let line = Secret::from([7; 32]).to_line();
     vec![
         ("client", at_server(&to_server)),
         ("server", [&[1], to_client.as_slice()].concat()),
+        ("unknown-key", unknown),
         ("preamble", at_server(&to_server[..64])),
         ("hello", at_server(&to_server[..200])),
         (
@@ -122,6 +125,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("zero", vec![0; 4]),
         ("huge", vec![0xff; 5]),
         ("unknown", vec![0, 0, 0, 1, 5]),
+        ("trailing", vec![0, 0, 0, 6, 7, 0, 0, 0, 1, 0]),
     ]
 }
 
@@ -186,6 +190,10 @@ fn arguments() -> Vec<(&'static str, Vec<u8>)> {
         ("twice", b"\x91\x07\x82\xa2id\x07\xa2id\x08".to_vec()),
         ("no-map", b"\x91\x06".to_vec()),
         ("trailing", b"\x90\x80\x00".to_vec()),
+        (
+            "list-as-key",
+            b"\x91\x82\x91\x07\xc0\x91\xcc\x07\xc0\x80".to_vec(),
+        ),
         ("no-text", b"\x90\x81\xa1\xff\x07".to_vec()),
     ]
 }
@@ -258,6 +266,7 @@ fn connections() -> Vec<(&'static str, Vec<u8>)> {
                 frame, 0, 0, 0, frame, 0, 1, 0, frame, 0, 2, 0, frame, 0, 3, 0,
             ]]),
         ),
+        ("flood-oneway", steps(&[&[frame, 3, 0, 0].repeat(6)])),
         ("busy", steps(&[&[frame, 0, 1, 0, frame, 0, 1, 0]])),
     ]
 }
