@@ -12,14 +12,17 @@ use crate::input::Input;
 pub fn handshake(data: &[u8]) {
     let mut input = Input::new(data);
     match input.byte() % 4 {
-        0 => never_opens(serve(input.rest(), &mut Vec::new())),
-        1 => never_opens(connect(input.rest(), &mut Vec::new())),
+        0 => never_opens(serve(RECORDED + 1, input.rest(), &mut Vec::new())),
+        1 => never_opens(connect(RECORDED + 1, input.rest(), &mut Vec::new())),
         2 => tampered(input),
         _ => secret_file(input.rest()),
     }
 }
 
-/// Nobody who has not the key makes the proof.
+/// The nonces of the connection that was recorded for the seeds; nobody but it has them.
+const RECORDED: u8 = 1;
+
+/// Nobody who has not the key makes the proof, also not who has heard others.
 fn never_opens(result: Result<Opened, HandshakeError>) {
     let error = result.expect_err("it opened without a proof");
     assert!(!error.to_string().is_empty());
@@ -41,9 +44,9 @@ fn tampered(mut input: Input<'_>) {
         }
     }
 
-    let opened = serve(&to_server, &mut Vec::new()).is_ok();
+    let opened = serve(RECORDED, &to_server, &mut Vec::new()).is_ok();
     assert_eq!(opened, to_server == before_server, "the server's end");
-    let opened = connect(&to_client, &mut Vec::new()).is_ok();
+    let opened = connect(RECORDED, &to_client, &mut Vec::new()).is_ok();
     assert_eq!(opened, to_client == before_client, "the client's end");
 }
 
@@ -51,8 +54,8 @@ fn tampered(mut input: Input<'_>) {
 pub(crate) fn honest(from_client: &mut Vec<u8>, from_server: &mut Vec<u8>) {
     for _ in 0..4 {
         let (to_client, to_server) = (std::mem::take(from_server), std::mem::take(from_client));
-        let _ = connect(&to_client, from_client);
-        let _ = serve(&to_server, from_server);
+        let _ = connect(RECORDED, &to_client, from_client);
+        let _ = serve(RECORDED, &to_server, from_server);
     }
 }
 
@@ -61,11 +64,11 @@ fn settings(instance: u8) -> Settings {
 }
 
 /// A server's end that receives `bytes` and then the close.
-fn serve(mut bytes: &[u8], sent: &mut Vec<u8>) -> Result<Opened, HandshakeError> {
+fn serve(nonce: u8, mut bytes: &[u8], sent: &mut Vec<u8>) -> Result<Opened, HandshakeError> {
     let mut keyring = Keyring::new([0xdd; 32]);
     keyring.insert(KeyId::EMPTY, &Secret::from([0x42; 32]));
 
-    let state = server::AwaitPreamble::new(settings(2), [2; 32])?;
+    let state = server::AwaitPreamble::new(settings(2), [nonce; 32])?;
     let early = server::AwaitPreamble::check_beginning(bytes);
     let Some(preamble) = next(&mut bytes) else {
         return Err(early.err().unwrap_or(state.closed(bytes.len())));
@@ -92,9 +95,9 @@ fn serve(mut bytes: &[u8], sent: &mut Vec<u8>) -> Result<Opened, HandshakeError>
 }
 
 /// A client's end that receives `bytes` and then the close.
-fn connect(mut bytes: &[u8], sent: &mut Vec<u8>) -> Result<Opened, HandshakeError> {
+fn connect(nonce: u8, mut bytes: &[u8], sent: &mut Vec<u8>) -> Result<Opened, HandshakeError> {
     let keys = Keys::derive(&Secret::from([0x42; 32]));
-    let (preamble, state) = client::start(settings(1), KeyId::EMPTY, keys, [1; 32])?.into();
+    let (preamble, state) = client::start(settings(1), KeyId::EMPTY, keys, [nonce; 32])?.into();
     sent.extend(preamble);
     let early = client::AwaitVersion::check_beginning(bytes);
     let Some(answer) = next(&mut bytes) else {
