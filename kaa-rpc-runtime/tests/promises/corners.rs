@@ -46,21 +46,22 @@ fn a_runtime_that_ends_before_the_driver_ran_closes_the_channel() {
 fn a_program_that_lets_go_and_ends_has_said_goodbye() {
     let serving = multi_threaded();
     let (_folder, address) = private_address();
-    let server = serving
+    let (told, mut channels) = tokio::sync::mpsc::unbounded_channel();
+    let _server = serving
         .block_on(
             Server::builder(secret())
                 .register_fn("good", params([], async || Ok(1)))
+                .on_connect(move |channel: Channel| told.send(channel).unwrap())
                 .bind(&address),
         )
         .unwrap();
-    let mut connected = server.client_connected();
     let runtime = single_threaded();
     runtime.block_on(async {
         let channel = Channel::connect(&address, &secret()).await.unwrap();
         channel.rpc::<u64, _>("good", ()).await.unwrap();
     });
     drop(runtime);
-    let reason = serving.block_on(async { connected.next().await.unwrap().closed().await });
+    let reason = serving.block_on(async { channels.recv().await.unwrap().closed().await });
     assert!(matches!(*reason, CloseReason::ClosedByPeer), "{reason:?}");
 }
 
