@@ -94,7 +94,9 @@ fn what_was_never_sent_is_told_from_what_may_have_run() {
         let (_left, right) = Channel::pair(
             |left| {
                 let wait = params([], async || std::future::pending::<Outcome<u64>>().await);
-                left.limits(limits).register_fn("wait", wait)
+                left.limits(limits)
+                    .register_fn("wait", wait)
+                    .register_fn("good", params([], async || Ok(1)))
             },
             |right| right,
         )
@@ -117,6 +119,8 @@ fn what_was_never_sent_is_told_from_what_may_have_run() {
             .unwrap_err();
         assert!(parked.never_ran(), "{parked:?}");
         drop(sent);
+        // Its place is free when this one was answered.
+        assert_eq!(right.rpc::<u64, _>("good", ()).await.unwrap(), 1);
         let late = right
             .rpc::<u64, _>("wait", ())
             .timeout(short)
