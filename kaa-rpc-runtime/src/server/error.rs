@@ -1,0 +1,41 @@
+//! Why a server cannot be bound.
+
+use std::fmt;
+
+use crate::address::AddressError;
+use crate::open::ConnectError;
+#[cfg(feature = "tcp")]
+use crate::transport::TcpBindError;
+use crate::transport::UnixBindError;
+
+/// Why a server cannot be bound.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address cannot be read.
+    Address(AddressError),
+    /// This build has no transport of this kind.
+    Unsupported(String),
+    /// The socket cannot be made: another server listens, or the folder is not safe.
+    Unix(UnixBindError),
+    /// No socket can be made there: another server listens, or it is no address of this machine.
+    #[cfg(feature = "tcp")]
+    Tcp(TcpBindError),
+    /// What the server exposes or announces does not go together.
+    Side(ConnectError),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Unsupported(what) => write!(f, "cannot listen: {what}"),
+            Self::Unix(error) => error.fmt(f),
+            #[cfg(feature = "tcp")]
+            Self::Tcp(error) => error.fmt(f),
+            Self::Side(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
