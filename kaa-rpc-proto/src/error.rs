@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::connection::MAX_PINGS;
+
 /// The other end broke the protocol; the connection must be closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +46,10 @@ pub enum Violation {
     AfterGoodbye(&'static str),
     /// An answer to a ping that was not sent.
     UnexpectedPong,
+    /// More pings at a time without their pong than the protocol allows.
+    TooManyPings,
+    /// A cancel that does not go with a call: there was none with this id, or it was cancelled before.
+    UnexpectedCancel(u32),
 }
 
 impl fmt::Display for Violation {
@@ -76,6 +82,13 @@ impl fmt::Display for Violation {
             Self::NoSuchCall(id) => write!(f, "an answer to call {id}, which is not in flight"),
             Self::TooManyDone => f.write_str("more oneway calls given back than were sent"),
             Self::UnexpectedPong => f.write_str("a pong without a ping"),
+            Self::TooManyPings => write!(f, "more than {MAX_PINGS} pings without a pong"),
+            Self::UnexpectedCancel(id) => {
+                write!(
+                    f,
+                    "a cancel of call {id}, which was never made or is cancelled already"
+                )
+            }
         }
     }
 }

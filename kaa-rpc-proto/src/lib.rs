@@ -21,7 +21,7 @@ pub mod msgpack;
 pub mod noise;
 mod secret;
 
-pub use connection::{CannotCall, Connection, Event, Progress, Token, TooLarge};
+pub use connection::{CannotCall, Connection, Event, MAX_PINGS, Progress, Token, TooLarge};
 pub use error::Violation;
 pub use failure::{Failure, FailureKind};
 pub use limits::{LimitOutOfRange, Limits};

@@ -43,6 +43,8 @@ from kaa_values import (
     unpack_arguments,
 )
 
+MAX_PINGS = 16
+
 
 class Connection:
     """One end of an open connection. Functions are called as `functions[name]` says."""
@@ -54,12 +56,14 @@ class Connection:
         self.changed = threading.Condition()
         self.ended = None  # "orderly", or why the connection is lost.
         self.output = deque()  # What makes a frame at the moment it is written.
-        self.pong, self.pings, self.tokens = None, deque(), itertools.count(1)
+        self.pong, self.asked = None, 0
+        self.pings, self.tokens = deque(), itertools.count(1)
         # Calls of this end.
         self.calls, self.spent, self.queued = {}, 0, 0
         self.oneways = 0  # In flight.
         self.oneway_calls = self.oneway_bytes = 0  # Written, not yet done.
         # Calls of the other end.
+        self.cancellable = set()  # Ids of calls that were not cancelled yet, ended ones among them.
         self.running, self.taken_calls, self.taken_bytes = {}, 0, 0
         self.done_calls = self.done_bytes = 0
         self.oneways_running = self.accepted = 0
@@ -84,6 +88,7 @@ class Connection:
 
     def ping(self, seconds=10):
         with self.changed:
+            self.until(lambda: len(self.pings) < MAX_PINGS, seconds)
             token = next(self.tokens)
             self.pings.append(token)
             self.put(lambda: frame(PING, struct.pack(">Q", token)))
@@ -183,7 +188,7 @@ class Connection:
 
     def next_frame(self):
         if self.pong is not None:
-            token, self.pong = self.pong, None
+            token, self.pong, self.asked = self.pong, None, 0
             return frame(PONG, struct.pack(">Q", token))
         if self.output:
             return self.output.popleft()()
@@ -272,12 +277,18 @@ class Connection:
             self.final(kind, id, body[4:])
         elif kind == CANCEL:
             (id,) = whole(">I", body)
+            if id not in self.cancellable:
+                raise Violation(f"a cancel of {id}, which goes with no call")
+            self.cancellable.discard(id)
             if id in self.running:
                 self.running[id][0].stopped.set()
         elif kind == DONE:
             self.done(*whole(">IQ", body))
         elif kind == PING:
             (self.pong,) = whole(">Q", body)
+            self.asked += 1
+            if self.asked > MAX_PINGS:
+                raise Violation("too many pings without a pong")
         elif kind == PONG:
             self.answered(*whole(">Q", body))
         elif kind == GOODBYE:
@@ -338,6 +349,8 @@ class Connection:
         if id is not None and (id in self.running or id >= self.own.max_calls):
             raise Violation(f"a call with id {id}")
         refused = self.said is not None
+        if id is not None:
+            self.cancellable.add(id)
         if refused and id is not None:
             return
         self.taken_calls += 1

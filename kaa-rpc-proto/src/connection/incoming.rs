@@ -30,11 +30,22 @@ pub(super) struct Incoming {
     goodbye: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Place {
+/// What is known of an id.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// The length of its call's frame.
+    cost: u32,
+    state: State,
+    /// Its last call, which may have ended, was not cancelled yet. A cancel is sent at most once for a
+    /// call, and a call for an id that was used before comes after the cancel of the call before it.
+    may_be_cancelled: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
     Vacant,
-    /// With the frame's length.
-    Live(u32),
+    Live,
     /// The final frame is queued.
     Ended,
 }
@@ -64,18 +75,24 @@ impl Incoming {
             });
         }
         let index = id as usize;
-        if matches!(self.calls.get(index), Some(Place::Live(_) | Place::Ended)) {
+        if self.state(id) != State::Vacant {
             return Err(Violation::IdInUse(id));
+        }
+        if !self.goodbye {
+            self.take_room(cost, local)?;
+        }
+        if self.calls.len() <= index {
+            self.calls.resize(index + 1, Place::default());
+        }
+        if let Some(place) = self.calls.get_mut(index) {
+            place.may_be_cancelled = true;
+            if !self.goodbye {
+                place.cost = cost;
+                place.state = State::Live;
+            }
         }
         if self.goodbye {
             return Ok(false);
-        }
-        self.take_room(cost, local)?;
-        if self.calls.len() <= index {
-            self.calls.resize(index + 1, Place::Vacant);
-        }
-        if let Some(place) = self.calls.get_mut(index) {
-            *place = Place::Live(cost);
         }
         self.accepted += 1;
         self.live += 1;
@@ -115,7 +132,24 @@ impl Incoming {
 
     /// Whether the call runs: its final frame is not even queued.
     pub(super) fn is_live(&self, id: CallId) -> bool {
-        matches!(self.calls.get(id as usize), Some(Place::Live(_)))
+        self.state(id) == State::Live
+    }
+
+    fn state(&self, id: CallId) -> State {
+        self.calls
+            .get(id as usize)
+            .map_or(State::Vacant, |place| place.state)
+    }
+
+    /// A cancel came. Says whether the call is live: its final frame may have crossed the cancel.
+    pub(super) fn cancel(&mut self, id: CallId) -> Result<bool, Violation> {
+        match self.calls.get_mut(id as usize) {
+            Some(place) if place.may_be_cancelled => {
+                place.may_be_cancelled = false;
+                Ok(place.state == State::Live)
+            }
+            _ => Err(Violation::UnexpectedCancel(id)),
+        }
     }
 
     /// Ends a live call. Its final frame is queued and ends at `end` in the stream.
@@ -123,8 +157,11 @@ impl Incoming {
         let Some(place) = self.calls.get_mut(id as usize) else {
             return;
         };
-        let Place::Live(cost) = *place else { return };
-        *place = Place::Ended;
+        if place.state != State::Live {
+            return;
+        }
+        place.state = State::Ended;
+        let cost = place.cost;
         self.live -= 1;
         self.unwritten.push_back(Ending {
             end,
@@ -174,7 +211,7 @@ impl Incoming {
             if let Some(id) = ending.id
                 && let Some(place) = self.calls.get_mut(id as usize)
             {
-                *place = Place::Vacant;
+                place.state = State::Vacant;
             }
             self.unwritten.pop_front();
         }

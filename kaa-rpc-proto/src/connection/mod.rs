@@ -19,6 +19,7 @@
 
 mod incoming;
 mod outgoing;
+mod pings;
 
 use crate::error::Violation;
 use crate::frame::{CallHead, CallId, Frame, ID_BYTES, LENGTH_BYTES, MAX_NAME};
@@ -26,6 +27,9 @@ use crate::handshake::Opened;
 use crate::limits::Limits;
 use incoming::Incoming;
 use outgoing::Outgoing;
+use pings::Pings;
+
+pub use pings::MAX_PINGS;
 
 /// An output buffer that grew beyond this is given back when it is empty, in bytes.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -45,9 +49,7 @@ pub struct Connection {
     queued: u64,
     /// Position in the stream up to which the kernel has the bytes.
     written: u64,
-    pong: Option<u64>,
-    pings_sent: u64,
-    pongs_received: u64,
+    pings: Pings,
 }
 
 /// What a frame means for the driver.
@@ -123,9 +125,7 @@ impl Connection {
             out: Vec::new(),
             queued: 0,
             written: 0,
-            pong: None,
-            pings_sent: 0,
-            pongs_received: 0,
+            pings: Pings::default(),
         }
     }
 
@@ -252,17 +252,18 @@ impl Connection {
         self.incoming.end_oneway(cost);
     }
 
-    /// Queues a ping; the answer is an [`Event::Liveness`].
+    /// Queues a ping; the answer is an [`Event::Liveness`]. Nothing happens if [`MAX_PINGS`] are
+    /// without their answer.
     pub fn ping(&mut self) {
-        self.pings_sent += 1;
-        let token = self.pings_sent;
-        self.push(&Frame::Ping { token });
+        if let Some(token) = self.pings.send() {
+            self.push(&Frame::Ping { token });
+        }
     }
 
     /// Whether a ping is without its answer.
     #[must_use]
     pub fn awaits_pong(&self) -> bool {
-        self.pongs_received < self.pings_sent
+        self.pings.awaits_pong()
     }
 
     /// Accepts no more calls from now on, and makes none. Calls that run already end as usual.
@@ -368,7 +369,7 @@ impl Connection {
                 Ok(Event::Error(self.outgoing.end(id, self.written)?, failure))
             }
             // The final frame may have crossed the cancel: an id that is not live is no violation.
-            Frame::Cancel { id } => Ok(if self.incoming.is_live(id) {
+            Frame::Cancel { id } => Ok(if self.incoming.cancel(id)? {
                 Event::Cancel(id)
             } else {
                 Event::Liveness
@@ -381,15 +382,11 @@ impl Connection {
                 Ok(Event::Freed)
             }
             Frame::Ping { token } => {
-                // Only the last of several is answered, which answers them all.
-                self.pong = Some(token);
+                self.pings.ping(token)?;
                 Ok(Event::Liveness)
             }
             Frame::Pong { token } => {
-                if token > self.pings_sent || token <= self.pongs_received {
-                    return Err(Violation::UnexpectedPong);
-                }
-                self.pongs_received = token;
+                self.pings.pong(token)?;
                 Ok(Event::Liveness)
             }
             Frame::Goodbye { calls } => Ok(Event::Goodbye(self.outgoing.hear_goodbye(calls)?)),
@@ -413,7 +410,7 @@ impl Connection {
     /// Whether [`Self::take_output`] would give anything.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        !self.out.is_empty() || self.pong.is_some() || self.incoming.has_done()
+        !self.out.is_empty() || self.pings.has_due() || self.incoming.has_done()
     }
 
     /// How many bytes are queued and not yet taken.
@@ -457,8 +454,9 @@ impl Connection {
             self.push(&Frame::Done { calls, bytes });
             self.incoming.queued_done((calls, bytes), self.queued);
         }
-        if let Some(token) = self.pong.take() {
+        if let Some((token, count)) = self.pings.take_due() {
             self.push(&Frame::Pong { token });
+            self.pings.queued(count, self.queued);
         }
     }
 
@@ -466,6 +464,7 @@ impl Connection {
     pub fn wrote(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes as u64).min(self.queued);
         self.incoming.wrote(self.written);
+        self.pings.wrote(self.written);
     }
 
     /// Ends all calls that we made, for a connection that is gone; each is given once.

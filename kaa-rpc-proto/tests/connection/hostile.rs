@@ -256,12 +256,54 @@ fn hostile_41_cancelling_frees_no_place() {
 }
 
 #[test]
-fn hostile_41_cancels_of_nothing_are_ignored_and_leave_nothing_behind() {
-    let mut victim = victim();
-    for id in (0..1000).chain([u32::MAX]) {
-        assert_eq!(victim.hear(&Frame::Cancel { id }), Ok(Seen::Liveness));
+fn hostile_41_a_cancel_that_goes_with_no_call_is_refused() {
+    for id in [0, 3, 4, u32::MAX] {
+        check(&[], &Frame::Cancel { id }, Violation::UnexpectedCancel(id));
     }
-    assert!(!victim.connection.has_output());
+}
+
+#[test]
+fn hostile_41_a_second_cancel_is_refused() {
+    let cancel = Frame::Cancel { id: 2 };
+    let twice = Violation::UnexpectedCancel(2);
+    check(&[call(2), cancel], &cancel, twice.clone());
+    // Also if the call ended between them.
+    let mut victim = victim();
+    victim.hear(&call(2)).unwrap();
+    victim.hear(&cancel).unwrap();
+    victim.connection.result(2, b"\xc0").unwrap();
+    assert_eq!(victim.hear(&cancel), Err(twice.clone()));
+    victim.write(ALL);
+    assert_eq!(victim.hear(&cancel), Err(twice));
+}
+
+/// The final frame may cross the cancel; for each call one is ignored.
+#[test]
+fn hostile_41_a_late_cancel_is_ignored_once_for_each_call() {
+    let mut victim = victim();
+    for _ in 0..1000 {
+        victim.hear(&call(2)).unwrap();
+        victim.connection.result(2, b"\xc0").unwrap();
+        victim.write(ALL);
+        assert_eq!(victim.hear(&Frame::Cancel { id: 2 }), Ok(Seen::Liveness));
+        assert!(!victim.connection.has_output());
+    }
+    assert_eq!(
+        victim.hear(&Frame::Cancel { id: 2 }),
+        Err(Violation::UnexpectedCancel(2))
+    );
+}
+
+#[test]
+fn hostile_41_a_call_that_goodbye_refused_may_be_cancelled_once() {
+    let mut victim = victim();
+    victim.connection.goodbye();
+    assert_eq!(victim.hear(&call(1)), Ok(Seen::Refused));
+    assert_eq!(victim.hear(&Frame::Cancel { id: 1 }), Ok(Seen::Liveness));
+    assert_eq!(
+        victim.hear(&Frame::Cancel { id: 1 }),
+        Err(Violation::UnexpectedCancel(1))
+    );
 }
 
 /// Calls and answers as fast as it can and never reads; gives how many bytes were queued when it
@@ -311,15 +353,42 @@ fn hostile_42_gathering_frees_nothing_before_it_is_written() {
 }
 
 #[test]
-fn hostile_42_pings_are_answered_together() {
+fn hostile_42_pings_are_answered_together_and_not_too_many() {
     let mut victim = victim();
-    for token in 0..10_000 {
-        victim.hear(&Frame::Ping { token }).unwrap();
-        assert_eq!(victim.connection.output_len(), 0);
+    for round in 0..1000 {
+        for token in 0..16 {
+            victim.hear(&Frame::Ping { token }).unwrap();
+            assert_eq!(victim.connection.output_len(), 0);
+        }
+        let mut expected = Vec::new();
+        Frame::Pong { token: 15 }.encode(&mut expected);
+        assert_eq!(victim.write(ALL), expected, "{round}");
     }
-    let mut expected = Vec::new();
-    Frame::Pong { token: 9999 }.encode(&mut expected);
-    assert_eq!(victim.write(ALL), expected);
+    // A pong that is queued, or written but for a byte, cannot have been read.
+    for token in 0..16 {
+        victim.hear(&Frame::Ping { token }).unwrap();
+    }
+    victim.write(12);
+    let ping = Frame::Ping { token: 16 };
+    assert_eq!(victim.hear(&ping), Err(Violation::TooManyPings));
+    victim.write(1);
+    assert_eq!(victim.hear(&ping), Ok(Seen::Liveness));
+}
+
+#[test]
+fn no_more_pings_are_sent_than_the_other_end_accepts() {
+    let mut pair = Pair::new(window(4), window(4));
+    let (client, _) = pair.both();
+    for _ in 0..100 {
+        client.connection.ping();
+    }
+    assert_eq!(client.connection.output_len(), 16 * 13);
+    pair.exchange(1);
+    pair.exchange(0);
+    let (client, _) = pair.both();
+    assert!(!client.connection.awaits_pong());
+    client.connection.ping();
+    assert!(client.connection.awaits_pong());
 }
 
 #[test]

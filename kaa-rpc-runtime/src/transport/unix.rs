@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
 use tokio::io::Interest;
@@ -17,6 +16,7 @@ use super::folder::{Environment, Place};
 use super::peer::AllowedUsers;
 use super::socket::UnixSocket;
 use crate::address::UnixAddress;
+use crate::ratelimit::RateLimit;
 
 /// Who may connect to a Unix socket.
 ///
@@ -91,7 +91,7 @@ pub(crate) struct UnixListener {
     file: Option<SocketFile>,
     allowed: AllowedUsers,
     pause: Pause,
-    refused: Refused,
+    refused: RateLimit,
 }
 
 impl UnixListener {
@@ -113,7 +113,7 @@ impl UnixListener {
             file: Some(file),
             allowed: options.allowed.clone(),
             pause: Pause::default(),
-            refused: Refused::default(),
+            refused: RateLimit::default(),
         })
     }
 
@@ -169,7 +169,7 @@ impl UnixListener {
         if self.allowed.contains(peer.uid()) {
             return Ok(Some(socket));
         }
-        if let Some(more) = self.refused.report(Instant::now()) {
+        if let Some(more) = self.refused.report() {
             tracing::warn!(
                 uid = peer.uid(),
                 pid = peer.pid(),
@@ -182,41 +182,9 @@ impl UnixListener {
     }
 }
 
-/// Keeps strangers from filling the log: one line a second, with the number of those left out.
-#[derive(Default)]
-struct Refused {
-    last: Option<Instant>,
-    silent: u64,
-}
-
-impl Refused {
-    fn report(&mut self, now: Instant) -> Option<u64> {
-        if self
-            .last
-            .is_some_and(|last| now.duration_since(last) < Duration::from_secs(1))
-        {
-            self.silent = self.silent.saturating_add(1);
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.silent))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn strangers_cannot_fill_the_log() {
-        let mut refused = Refused::default();
-        let start = Instant::now();
-        assert_eq!(refused.report(start), Some(0));
-        for _ in 0..1000 {
-            assert_eq!(refused.report(start + Duration::from_millis(999)), None);
-        }
-        assert_eq!(refused.report(start + Duration::from_secs(1)), Some(1000));
-    }
 
     #[test]
     fn a_mode_must_let_the_owner_in() {

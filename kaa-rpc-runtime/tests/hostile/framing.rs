@@ -115,7 +115,7 @@ fn hostile_18_every_split_of_the_stream_gives_the_same() {
             raw::call(0, "add", (1, 2)),
             raw::bytes(&Frame::Ping { token: 9 }),
             raw::call(1, "length", ("no bytes",)),
-            raw::bytes(&Frame::Cancel { id: 7 }),
+            raw::bytes(&Frame::Cancel { id: 1 }),
             raw::call(2, "add", (3, 4)),
         ];
         let bytes = frames.concat();
@@ -257,7 +257,11 @@ fn hostile_41_a_flood_of_small_frames_starves_nobody() {
         let mut guest = stage.guest();
         let frame = match flood {
             "pings" => raw::bytes(&Frame::Ping { token: 1 }),
-            "cancels" => raw::bytes(&Frame::Cancel { id: 3 }),
+            "cancels" => [
+                raw::call(0, "add", (1, 2)),
+                raw::bytes(&Frame::Cancel { id: 0 }),
+            ]
+            .concat(),
             "calls" => raw::call(0, "add", (1, 2)),
             _ => raw::call(0, "no such function", ()),
         };

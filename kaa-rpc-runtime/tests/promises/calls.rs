@@ -369,8 +369,6 @@ fn each_call_gets_one_final_frame() {
     for round in 0..20 {
         peer.call(0, "wait", (round,));
         assert_eq!(runtime.block_on(told.next()), Was::Started(round));
-        // Twice is once.
-        peer.send(&Frame::Cancel { id: 0 });
         peer.send(&Frame::Cancel { id: 0 });
         let came = peer.receive().unwrap();
         let Frame::Error { id: 0, failure } = came.frame() else {
@@ -380,6 +378,11 @@ fn each_call_gets_one_final_frame() {
         assert_eq!(failure.kind, FailureKind::Cancelled);
         assert_eq!(runtime.block_on(told.next()), Was::Dropped(round));
         // The id is free. A late cancel changes nothing.
+        peer.call(0, "nothing", ());
+        assert!(matches!(
+            peer.receive().unwrap().frame(),
+            Frame::Error { id: 0, .. }
+        ));
         peer.send(&Frame::Cancel { id: 0 });
     }
     peer.call(5, "stubborn", (1,));
