@@ -45,6 +45,7 @@ mod macros;
 mod open;
 mod outcome;
 mod peer;
+mod ratelimit;
 mod scope;
 mod secret;
 mod serve;

@@ -19,6 +19,7 @@ use super::shared::{After, Shared};
 use crate::scope::{self, Scope};
 use crate::serve::functions::{BoxedHandler, Registration};
 use crate::serve::reply::{self, Reply, drop_quietly};
+use crate::text::Escaped;
 
 /// Calls whose handlers did not end at their first poll. At most the window.
 #[derive(Default)]
@@ -322,8 +323,9 @@ impl Responder {
         let reply = reply.locate(&self.function.name);
         if self.id.is_none()
             && let Reply::Failure(failure) = &reply
+            && let Some(more) = self.shared.functions().oneway_failed.report()
         {
-            tracing::warn!(function = %self.function.name, error = %failure.message.escape_debug(), "a oneway call failed");
+            tracing::warn!(function = %self.function.name, error = %Escaped(&failure.message), more, "a oneway call failed");
         }
         let shared = Arc::clone(&self.shared);
         let next = shared.with(|state, after| {

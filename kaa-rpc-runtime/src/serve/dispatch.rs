@@ -161,11 +161,14 @@ impl Dispatcher {
         let polled = Pin::new(&mut running).poll(&mut task::Context::from_waker(Waker::noop()));
         if began.is_some_and(|began| began.elapsed() > SLOW) {
             self.slow = Slow::Reported;
-            tracing::warn!(
-                function = %function.name,
-                "a handler kept its channel waiting for more than a millisecond before its first await: \
-                 long computations and blocking calls belong into a task or thread of their own"
-            );
+            if let Some(more) = self.shared.functions().slow.report() {
+                tracing::warn!(
+                    function = %function.name,
+                    more,
+                    "a handler kept its channel waiting for more than a millisecond before its first await: \
+                     long computations and blocking calls belong into a task or thread of their own"
+                );
+            }
         }
         match polled {
             Poll::Ready(()) => Dispatched::Settled,
@@ -177,8 +180,10 @@ impl Dispatcher {
     }
 
     fn answer(&self, id: Option<CallId>, cost: u32, reply: Reply) {
-        if let (None, Reply::Failure(failure)) = (id, &reply) {
-            tracing::warn!(error = %Escaped(&failure.message), "a oneway call was refused");
+        if let (None, Reply::Failure(failure)) = (id, &reply)
+            && let Some(more) = self.shared.functions().oneway_failed.report()
+        {
+            tracing::warn!(error = %Escaped(&failure.message), more, "a oneway call was refused");
         }
         self.shared
             .with(|state, after| state.answer(id, cost, reply, after));

@@ -15,6 +15,7 @@ use super::params::Handler;
 use super::reply::{self, Reply};
 use crate::context::Context;
 use crate::outcome::{DeclaredError, Outcome};
+use crate::ratelimit::RateLimit;
 
 /// A handler at work: the one allocation of a call.
 pub struct BoxedHandler(Pin<Box<dyn Future<Output = Reply> + Send>>);
@@ -180,6 +181,10 @@ pub(crate) struct Registry {
     table: RwLock<Arc<Table>>,
     /// Changes with the table, so that drivers need not lock to see that nothing did.
     version: AtomicU64,
+    /// The log of oneway calls that failed, on all channels: whoever calls can bring that about.
+    pub(crate) oneway_failed: RateLimit,
+    /// The log of handlers that keep their channels waiting.
+    pub(crate) slow: RateLimit,
 }
 
 impl Registry {
