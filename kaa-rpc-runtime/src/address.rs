@@ -18,7 +18,7 @@ use std::str::FromStr;
 /// variable is not set to an absolute path. It has mode 0700, so only this user gets in.
 ///
 /// [`Display`](fmt::Display) gives a text that parses to the same address (unless a path is not UTF-8,
-/// which only [`Address::unix_path`] can make).
+/// which only [`Address::unix_path`] can make, or it is [`Address::Unnamed`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
@@ -26,6 +26,9 @@ pub enum Address {
     Unix(UnixAddress),
     /// A TCP port.
     Tcp(TcpAddress),
+    /// None: of a server that takes streams only, or listens where no text leads. Its text, `none:`, cannot
+    /// be parsed.
+    Unnamed,
 }
 
 /// The place of a Unix socket: a name in the user's own folder, or a path.
@@ -150,6 +153,7 @@ impl fmt::Display for Address {
         match self {
             Address::Unix(address) => address.fmt(f),
             Address::Tcp(address) => address.fmt(f),
+            Address::Unnamed => f.write_str("none:"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Channels: one live, authenticated connection each.
 
+mod over;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -225,7 +227,7 @@ impl fmt::Debug for Channel {
 /// `P` is what it is handed out as: a [`Channel`], or the typed end that the generator makes of a
 /// `channel` declaration.
 #[derive(Debug)]
-#[must_use = "a builder does nothing until `connect` or `connect_lazy`"]
+#[must_use = "a builder does nothing until it connects"]
 pub struct ChannelBuilder<P = Channel> {
     side: Side,
     keys: Keys,
@@ -262,15 +264,18 @@ impl<P> ChannelBuilder<P> {
 
     fn plan(self, address: &str) -> Result<Plan, ConnectError> {
         let address = address.parse().map_err(ConnectError::Address)?;
-        let key_id = KeyId::new(&self.key_id).map_err(|error| {
-            ConnectError::Settings(format!("the key id `{}`: {error}", self.key_id))
-        })?;
         Ok(Plan {
+            key_id: self.checked_key_id()?,
             side: self.side.check()?,
             keys: self.keys,
-            key_id,
             users: self.users,
             address,
+        })
+    }
+
+    fn checked_key_id(&self) -> Result<KeyId, ConnectError> {
+        KeyId::new(&self.key_id).map_err(|error| {
+            ConnectError::Settings(format!("the key id `{}`: {error}", self.key_id))
         })
     }
 }
@@ -338,6 +343,10 @@ impl Plan {
                 #[cfg(not(feature = "tcp"))]
                 Address::Tcp(_) => {
                     let what = crate::transport::no_tcp(&self.address);
+                    return Err(ConnectError::Unsupported(what));
+                }
+                Address::Unnamed => {
+                    let what = "there is no address to connect to".to_owned();
                     return Err(ConnectError::Unsupported(what));
                 }
             };

@@ -72,6 +72,9 @@ pub enum ConnectError {
     Settings(String),
     /// The two ends do not go together: most often, their secrets differ.
     Handshake(HandshakeError),
+    /// Over a stream that the user supplied with a binding: the secrets differ, or the bindings do, as they
+    /// do if somebody is in the middle.
+    Binding(HandshakeError),
     /// The connection broke during the handshake.
     Io(io::Error),
     /// It took too long.
@@ -91,6 +94,11 @@ impl fmt::Display for ConnectError {
             Self::Register(error) => error.fmt(f),
             Self::Settings(what) => f.write_str(what),
             Self::Handshake(error) => error.fmt(f),
+            Self::Binding(error) => write!(
+                f,
+                "{error}; or the bindings differ that the two ends gave with the stream: then it is not one \
+                 stream, and somebody is between them"
+            ),
             Self::Io(error) => write!(f, "the connection broke while it was opened: {error}"),
             Self::TimedOut(limit) => write!(f, "the connection did not open within {limit:?}"),
             Self::Random(error) => write!(f, "no random numbers for a handshake: {error}"),
@@ -113,8 +121,31 @@ impl From<HandshakeError> for ConnectError {
     }
 }
 
+/// What a failure means where the proofs also cover what the user said of the stream.
+fn with_binding(bound: bool) -> impl Fn(ConnectError) -> ConnectError {
+    move |error| match error {
+        ConnectError::Handshake(
+            error @ (HandshakeError::WrongSecret { .. }
+            | HandshakeError::Refused
+            | HandshakeError::ServerNotProven),
+        ) if bound => ConnectError::Binding(error),
+        other => other,
+    }
+}
+
 /// Opens a stream as its client.
 pub(crate) async fn as_client(
+    transport: Transport,
+    announcement: &Announcement,
+    key_id: KeyId,
+    keys: Keys,
+) -> Result<Opening, ConnectError> {
+    let meaning = with_binding(!transport.binding().is_empty());
+    let opening = open_as_client(transport, announcement, key_id, keys);
+    opening.await.map_err(meaning)
+}
+
+async fn open_as_client(
     mut transport: Transport,
     announcement: &Announcement,
     key_id: KeyId,
@@ -152,6 +183,16 @@ pub(crate) async fn as_client(
 
 /// Opens a stream as its server.
 pub(crate) async fn as_server(
+    transport: Transport,
+    announcement: &Announcement,
+    keyring: &Keyring,
+) -> Result<Opening, ConnectError> {
+    let meaning = with_binding(!transport.binding().is_empty());
+    let opening = open_as_server(transport, announcement, keyring);
+    opening.await.map_err(meaning)
+}
+
+async fn open_as_server(
     mut transport: Transport,
     announcement: &Announcement,
     keyring: &Keyring,

@@ -20,7 +20,7 @@ use crate::side::SoundSide;
 use crate::transport::{Listener, PeerCredentials, SocketFile, Transport};
 
 /// So many connections may be without their proof at once; more wait in the listener's backlog.
-const OPENING: usize = 256;
+pub(super) const OPENING: usize = 256;
 
 /// What a server's handles and tasks share.
 pub(super) struct Inner {
@@ -34,6 +34,8 @@ pub(super) struct Inner {
     /// Gone when a close begins: the address is free at once, not when the accepting task notices.
     pub(super) file: Mutex<Option<SocketFile>>,
     pub(super) keyring: Keyring,
+    /// Of those that have yet to prove themselves, wherever they came from.
+    pub(super) places: Arc<Semaphore>,
 }
 
 pub(super) type Hook<T> = Box<dyn Fn(T) + Send + Sync>;
@@ -75,10 +77,9 @@ impl Inner {
     /// Accepts until the server is closed; the listener goes with it.
     pub(super) async fn accept(self: Arc<Self>, mut listener: Listener) {
         let mut closing = self.closing.subscribe();
-        let places = Arc::new(Semaphore::new(OPENING));
         loop {
             let accepted = async {
-                let place = Arc::clone(&places).acquire_owned().await;
+                let place = Arc::clone(&self.places).acquire_owned().await;
                 (place, listener.accept().await)
             };
             let Some((place, accepted)) = unless_closing(&mut closing, accepted).await else {
@@ -95,6 +96,17 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Takes a stream that somebody else accepted, as soon as there is a place for it.
+    pub(super) async fn admit(self: &Arc<Self>, transport: Transport) {
+        let mut closing = self.closing.subscribe();
+        let place = Arc::clone(&self.places).acquire_owned();
+        let Some(place) = unless_closing(&mut closing, place).await else {
+            return;
+        };
+        let inner = Arc::clone(self);
+        tokio::spawn(async move { inner.serve(transport, place).await });
     }
 
     /// Lets one client prove itself, then drives its channel. `place` is held as long as it is a

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
-use super::accept::{Hook, Inner, Rejected};
+use super::accept::{Hook, Inner, OPENING, Rejected};
 use super::connected::CONNECTED;
 use super::keyring::keyring;
 use super::{BindError, Server};
@@ -18,7 +18,7 @@ use crate::side::{Side, side_methods};
 use crate::transport::{ListenOptions, Listener, UnixOptions};
 
 /// Prepares a [`Server`]: what it exposes, and who may come.
-#[must_use = "a builder does nothing until `bind`"]
+#[must_use = "a builder does nothing until it makes a server"]
 pub struct ServerBuilder<P = Channel> {
     side: Side,
     secrets: Vec<(String, Secret)>,
@@ -80,34 +80,61 @@ impl<P: From<Channel>> ServerBuilder<P> {
     /// functions have one name.
     pub async fn bind(self, address: &str) -> Result<Server<P>, BindError> {
         let address: Address = address.parse().map_err(BindError::Address)?;
-        let options = ListenOptions {
-            unix: self.unix,
-            #[cfg(feature = "tcp")]
-            plaintext: self.side.plaintext,
-        };
-        let side = self.side.check().map_err(BindError::Side)?;
-        let keyring = keyring(&self.secrets)?;
-        let (mut listener, address) = Listener::bind(address, &options).await?;
-        let path = listener.path();
-        let file = Mutex::new(listener.take_file());
+        let options = self.listen_options();
+        let mut server = self.unbound()?;
+        let (listener, address) = Listener::bind(address, &options).await?;
+        server.listen(listener, address);
+        Ok(server)
+    }
+
+    /// A server without an address: it takes the streams that are given to
+    /// [`accept`](Server::accept), and no others.
+    ///
+    /// # Errors
+    ///
+    /// When two functions have one name, or what is announced does not go together.
+    pub fn unbound(self) -> Result<Server<P>, BindError> {
         let inner = Arc::new(Inner {
-            side,
+            side: self.side.check().map_err(BindError::Side)?,
             channels: Mutex::default(),
             next: AtomicU64::new(0),
             connected: broadcast::Sender::new(CONNECTED),
             on_connect: self.on_connect,
             on_rejected: self.on_rejected,
             closing: watch::Sender::new(false),
-            file,
-            keyring,
+            file: Mutex::default(),
+            keyring: keyring(&self.secrets)?,
+            places: Arc::new(Semaphore::new(OPENING)),
         });
-        tokio::spawn(Arc::clone(&inner).accept(listener));
         Ok(Server {
             inner,
-            address,
-            path,
+            address: Address::Unnamed,
+            path: None,
             marker: PhantomData,
         })
+    }
+
+    fn listen_options(&self) -> ListenOptions {
+        ListenOptions {
+            unix: self.unix.clone(),
+            #[cfg(feature = "tcp")]
+            plaintext: self.side.plaintext,
+        }
+    }
+}
+
+impl<P> Server<P> {
+    /// Accepts what comes to `listener`, from now on.
+    fn listen(&mut self, mut listener: Listener, address: Address) {
+        self.address = address;
+        self.path = listener.path();
+        let file = listener.take_file();
+        *self
+            .inner
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = file;
+        tokio::spawn(Arc::clone(&self.inner).accept(listener));
     }
 }
 

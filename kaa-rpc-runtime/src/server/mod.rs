@@ -5,6 +5,7 @@
 //! | `builder` | what is set before a server is bound |
 //! | `accept` | a connection's way from the listener to an open channel |
 //! | `keyring` | the secrets that clients may prove |
+//! | `over` | streams that the user accepted |
 //! | `connected` | who observes new channels |
 
 mod accept;
@@ -12,6 +13,7 @@ mod builder;
 mod connected;
 mod error;
 mod keyring;
+mod over;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -29,7 +31,7 @@ use crate::channel::Channel;
 use crate::secret::Secret;
 use crate::serve::functions::{Functions, RegisterError};
 
-/// Accepts channels at an address.
+/// Accepts channels at an address, or over streams that it is given.
 ///
 /// `P` is what a channel is handed out as: a [`Channel`], or the typed end that the generator makes of
 /// a `channel` declaration. Dropping the server closes it and all its channels in order, without
@@ -61,7 +63,7 @@ impl Server {
 
 impl<P> Server<P> {
     /// The address that it was bound to. On TCP it has the address that the host stands for, and the
-    /// port that the system chose if 0 was asked for.
+    /// port that the system chose if 0 was asked for. [`Address::Unnamed`] if it has none.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address

@@ -51,6 +51,9 @@ impl Listener {
             }
             #[cfg(not(feature = "tcp"))]
             Address::Tcp(_) => Err(BindError::Unsupported(super::no_tcp(&address))),
+            Address::Unnamed => Err(BindError::Unsupported(
+                "there is no address to listen at".to_owned(),
+            )),
         }
     }
 

@@ -98,8 +98,7 @@ impl Transport {
     }
 
     /// The same stream, of which it is known what it is connected to.
-    #[cfg(feature = "tcp")]
-    fn connected_to(self, address: SocketAddr) -> Self {
+    pub(crate) fn connected_to(self, address: SocketAddr) -> Self {
         match self {
             Transport::Stream(stream) => Transport::Stream(stream.connected_to(address)),
             local => local,

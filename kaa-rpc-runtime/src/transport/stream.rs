@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::Kind;
 
 /// A stream in both directions.
-pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncReadWrite for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> AsyncReadWrite for T {}
 
 /// A stream of a type that does not matter.
 pub(crate) struct OtherStream {
@@ -33,7 +33,6 @@ impl OtherStream {
     }
 
     /// The same stream, of which it is known what it is connected to.
-    #[cfg(feature = "tcp")]
     pub(super) fn connected_to(self, address: SocketAddr) -> Self {
         Self {
             address: Some(address),
