@@ -1,9 +1,14 @@
 //! Everything that strangers can send before they have proved anything.
 
+use std::mem::take;
+use std::sync::OnceLock;
+
 use kaa_rpc_proto::Secret;
+use kaa_rpc_proto::handshake::Transport::{self, Tcp, Unix};
 use kaa_rpc_proto::handshake::{
-    HandshakeError, InstanceId, KeyId, Keyring, Keys, Opened, Settings, Transport, client, server,
+    HandshakeError, InstanceId, KeyId, Keyring, Keys, Opened, Settings, client, server,
 };
+use kaa_rpc_proto::noise::{self, AwaitFirst, Records, Secured, Split};
 
 use crate::input::Input;
 
@@ -11,11 +16,14 @@ use crate::input::Input;
 /// connection is changed on its way, or the text of a secret file.
 pub fn handshake(data: &[u8]) {
     let mut input = Input::new(data);
-    match input.byte() % 4 {
-        0 => never_opens(serve(RECORDED + 1, input.rest(), &mut Vec::new())),
-        1 => never_opens(connect(RECORDED + 1, input.rest(), &mut Vec::new())),
-        2 => tampered(input),
-        _ => secret_file(input.rest()),
+    match input.byte() % 7 {
+        0 => never_opens(serve(Unix, RECORDED + 1, input.rest(), &mut Vec::new())),
+        1 => never_opens(connect(Unix, RECORDED + 1, input.rest(), &mut Vec::new())),
+        2 => tampered(Unix, input),
+        3 => secret_file(input.rest()),
+        4 => never_opens(serve(Tcp, RECORDED + 1, input.rest(), &mut Vec::new())),
+        5 => never_opens(connect(Tcp, RECORDED + 1, input.rest(), &mut Vec::new())),
+        _ => tampered(Tcp, input),
     }
 }
 
@@ -30,11 +38,9 @@ fn never_opens(result: Result<Opened, HandshakeError>) {
 
 /// Each end of an honest connection gets what the other sent, but for some bytes. An end that saw a
 /// change does not open, nor does one whose own messages were changed before it had the proof.
-fn tampered(mut input: Input<'_>) {
-    let mut to_server = Vec::new();
-    let mut to_client = Vec::new();
-    honest(&mut to_server, &mut to_client);
-    let (before_server, before_client) = (to_server.clone(), to_client.clone());
+fn tampered(transport: Transport, mut input: Input<'_>) {
+    let (before_server, before_client) = honest(transport);
+    let (mut to_server, mut to_client) = (before_server.clone(), before_client.clone());
     while !input.is_empty() {
         let (place, change) = (usize::from(input.short()), input.byte());
         let place = place % (to_server.len() + to_client.len());
@@ -44,84 +50,189 @@ fn tampered(mut input: Input<'_>) {
         }
     }
 
-    let opened = serve(RECORDED, &to_server, &mut Vec::new()).is_ok();
-    assert_eq!(opened, to_server == before_server, "the server's end");
-    let opened = connect(RECORDED, &to_client, &mut Vec::new()).is_ok();
-    assert_eq!(opened, to_client == before_client, "the client's end");
+    let opened = serve(transport, RECORDED, &to_server, &mut Vec::new()).is_ok();
+    assert_eq!(opened, to_server == *before_server, "the server's end");
+    let opened = connect(transport, RECORDED, &to_client, &mut Vec::new()).is_ok();
+    assert_eq!(opened, to_client == *before_client, "the client's end");
 }
 
-/// What the two ends below say to each other.
-pub(crate) fn honest(from_client: &mut Vec<u8>, from_server: &mut Vec<u8>) {
-    for _ in 0..4 {
-        let (to_client, to_server) = (std::mem::take(from_server), std::mem::take(from_client));
-        let _ = connect(RECORDED, &to_client, from_client);
-        let _ = serve(RECORDED, &to_server, from_server);
-    }
+/// What the two ends below say to each other: what the client sends, and what the server does.
+pub(crate) fn honest(transport: Transport) -> &'static (Vec<u8>, Vec<u8>) {
+    static UNIX: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    static TCP: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    let said = if transport == Tcp { &TCP } else { &UNIX };
+    said.get_or_init(|| {
+        let (mut from_client, mut from_server) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            let (to_client, to_server) = (take(&mut from_server), take(&mut from_client));
+            let _ = connect(transport, RECORDED, &to_client, &mut from_client);
+            let _ = serve(transport, RECORDED, &to_server, &mut from_server);
+        }
+        (from_client, from_server)
+    })
 }
 
-fn settings(instance: u8) -> Settings {
-    Settings::new(Transport::Unix, InstanceId([instance; 16]))
+fn settings(transport: Transport, instance: u8) -> Settings {
+    Settings::new(transport, InstanceId([instance; 16]))
 }
 
 /// A server's end that receives `bytes` and then the close.
-fn serve(nonce: u8, mut bytes: &[u8], sent: &mut Vec<u8>) -> Result<Opened, HandshakeError> {
+fn serve(
+    transport: Transport,
+    nonce: u8,
+    bytes: &[u8],
+    sent: &mut Vec<u8>,
+) -> Result<Opened, HandshakeError> {
     let mut keyring = Keyring::new([0xdd; 32]);
     keyring.insert(KeyId::EMPTY, &Secret::from([0x42; 32]));
+    let mut wire = Wire::new(bytes, sent);
 
-    let state = server::AwaitPreamble::new(settings(2), [nonce; 32])?;
+    let state = server::AwaitPreamble::new(settings(transport, 2), [nonce; 32])?;
     let early = server::AwaitPreamble::check_beginning(bytes);
-    let Some(preamble) = next(&mut bytes) else {
+    let Some(preamble) = wire.next() else {
         return Err(early.err().unwrap_or(state.closed(bytes.len())));
     };
-    let answered = state.receive(preamble, &keyring).map_err(|refusal| {
+    let answered = state.receive(&preamble, &keyring).map_err(|refusal| {
         assert!(refusal.send.is_empty() || refusal.send.len() == client::AwaitVersion::NEEDS);
         HandshakeError::from(refusal)
     });
     assert!(early.is_ok() || answered.is_err());
     let (answer, state) = answered?.into();
-    let (hello, state) = state.bind(&[]).into();
-    sent.extend([answer, hello].concat());
-    let Some(hello) = next(&mut bytes) else {
-        return Err(state.closed(bytes.len()));
+    let mut binding = Vec::new();
+    if transport == Tcp {
+        let noise = AwaitFirst::new(&state, &preamble, [nonce ^ 0x80; 32].into())?;
+        let Some(first) = wire.next() else {
+            return Err(noise.closed(wire.unread()));
+        };
+        let (second, secured) = noise.receive(&first)?.into();
+        wire.send(&[answer, second].concat());
+        binding = wire.secure(secured);
+    } else {
+        wire.send(&answer);
+    }
+    let (hello, state) = state.bind(&binding).into();
+    wire.send(&hello);
+    let Some(hello) = wire.next() else {
+        return Err(state.closed(wire.unread()));
     };
-    let state = state.receive(hello)?;
-    let Some(proof) = next(&mut bytes) else {
-        return Err(state.closed(bytes.len()));
+    let state = state.receive(&hello)?;
+    let Some(proof) = wire.next() else {
+        return Err(state.closed(wire.unread()));
     };
-    let (proof, opened) = state.receive(proof, bytes.len())?.into();
-    sent.extend(proof);
-    assert_eq!(opened.local_limits(), &settings(2).limits);
+    let (proof, opened) = state.receive(&proof, wire.unread())?.into();
+    wire.send(&proof);
+    assert_eq!(opened.local_limits(), &settings(transport, 2).limits);
     Ok(opened)
 }
 
 /// A client's end that receives `bytes` and then the close.
-fn connect(nonce: u8, mut bytes: &[u8], sent: &mut Vec<u8>) -> Result<Opened, HandshakeError> {
+fn connect(
+    transport: Transport,
+    nonce: u8,
+    bytes: &[u8],
+    sent: &mut Vec<u8>,
+) -> Result<Opened, HandshakeError> {
     let keys = Keys::derive(&Secret::from([0x42; 32]));
-    let (preamble, state) = client::start(settings(1), KeyId::EMPTY, keys, [nonce; 32])?.into();
-    sent.extend(preamble);
+    let mut wire = Wire::new(bytes, sent);
+    let settings = settings(transport, 1);
+    let (preamble, state) =
+        client::start(settings, KeyId::EMPTY, keys.clone(), [nonce; 32])?.into();
+    wire.send(&preamble);
+    let (first, noise) = noise::start(&keys, &preamble, [nonce; 32].into())?.into();
+    if transport == Tcp {
+        wire.send(&first);
+    }
     let early = client::AwaitVersion::check_beginning(bytes);
-    let Some(answer) = next(&mut bytes) else {
+    let Some(answer) = wire.next() else {
         return Err(early.err().unwrap_or(state.closed(bytes.len())));
     };
-    let state = state.receive(answer);
+    let state = state.receive(&answer);
     assert!(early.is_ok() || state.is_err());
-    let state = state?.bind(&[]);
-    let Some(hello) = next(&mut bytes) else {
-        return Err(state.closed(bytes.len()));
+    let state = state?;
+    let mut binding = Vec::new();
+    if transport == Tcp {
+        let Some(second) = wire.next() else {
+            return Err(noise.closed(wire.unread()));
+        };
+        binding = wire.secure(noise.receive(&second)?);
+    }
+    let state = state.bind(&binding);
+    let Some(hello) = wire.next() else {
+        return Err(state.closed(wire.unread()));
     };
     // What follows comes later, as a driver would see it: else nothing here got beyond this place.
-    let (hello_and_proof, state) = state.receive(hello, 0)?.into();
-    sent.extend(hello_and_proof);
-    let Some(proof) = next(&mut bytes) else {
-        return Err(state.closed(bytes.len()));
+    let (hello_and_proof, state) = state.receive(&hello, 0)?.into();
+    wire.send(&hello_and_proof);
+    let Some(proof) = wire.next() else {
+        return Err(state.closed(wire.unread()));
     };
-    state.receive(proof)
+    state.receive(&proof)
 }
 
-fn next<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
-    let (message, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(message)
+/// What one end reads and writes, in records once it is secured.
+struct Wire<'a> {
+    received: &'a [u8],
+    sent: &'a mut Vec<u8>,
+    records: Option<Records>,
+    /// Of records that were opened, and not yet read.
+    plain: Vec<u8>,
+}
+
+impl<'a> Wire<'a> {
+    fn new(received: &'a [u8], sent: &'a mut Vec<u8>) -> Self {
+        Self {
+            received,
+            sent,
+            records: None,
+            plain: Vec::new(),
+        }
+    }
+
+    fn send(&mut self, message: &[u8]) {
+        match &mut self.records {
+            None => self.sent.extend_from_slice(message),
+            Some(records) => records.seal(message, self.sent).expect("it is short"),
+        }
+    }
+
+    /// The next message, if it comes. After a record that is wrong nothing does.
+    fn next<const N: usize>(&mut self) -> Option<[u8; N]> {
+        if self.records.is_none() {
+            let (message, rest) = self.received.split_first_chunk()?;
+            self.received = rest;
+            return Some(*message);
+        }
+        while self.plain.len() < N && self.open_record().is_some() {}
+        let message = *self.plain.first_chunk()?;
+        self.plain.drain(..N);
+        Some(message)
+    }
+
+    /// So many bytes could be read now.
+    fn unread(&mut self) -> usize {
+        if self.records.is_none() {
+            return self.received.len();
+        }
+        while self.open_record().is_some() {}
+        self.plain.len()
+    }
+
+    fn open_record(&mut self) -> Option<()> {
+        let records = self.records.as_mut()?;
+        let Ok(Split::Record(record, end)) = records.split(self.received) else {
+            return None;
+        };
+        let mut plain = vec![0; record.len()];
+        let length = records.open(record, &mut plain).ok()?;
+        self.plain.extend_from_slice(&plain[..length]);
+        self.received = &self.received[end..];
+        Some(())
+    }
+
+    fn secure(&mut self, secured: Secured) -> Vec<u8> {
+        self.records = Some(secured.records);
+        secured.binding.to_vec()
+    }
 }
 
 /// A secret file that is accepted has the one form that is written, but for space at its end.

@@ -8,6 +8,7 @@ mod connection;
 mod frames;
 mod handshake;
 mod input;
+mod records;
 mod schema;
 mod seeds;
 mod values;
@@ -16,6 +17,7 @@ pub use arguments::arguments;
 pub use connection::connection;
 pub use frames::frames;
 pub use handshake::handshake;
+pub use records::records;
 pub use schema::schema;
 pub use seeds::{Seed, seeds};
 pub use values::values;
@@ -24,8 +26,9 @@ pub use values::values;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("handshake", handshake),
+    ("records", records),
     ("frames", frames),
     ("values", values),
     ("arguments", arguments),

@@ -1,6 +1,7 @@
 //! What the fuzzers start from: sound inputs, and near misses that others have found.
 
 use kaa_rpc_proto::frame::{CallHead, Frame};
+use kaa_rpc_proto::handshake::Transport;
 use kaa_rpc_proto::kwargs;
 use kaa_rpc_proto::msgpack::{Timestamp, Value, encode_arguments, to_vec};
 use kaa_rpc_proto::{Failure, FailureKind, Secret};
@@ -31,6 +32,7 @@ pub fn seeds() -> Vec<Seed> {
         }));
     };
     add("handshake", handshakes());
+    add("records", records());
     add("frames", frames());
     add("values", values());
     add("arguments", arguments());
@@ -40,14 +42,14 @@ pub fn seeds() -> Vec<Seed> {
 }
 
 fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
-    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
-    honest(&mut to_server, &mut to_client);
+    let (to_server, to_client) = honest(Transport::Unix);
+    let (to_tcp_server, to_tcp_client) = honest(Transport::Tcp);
     let at_server = |bytes: &[u8]| [&[0], bytes].concat();
-    let mut unknown = at_server(&to_server);
+    let mut unknown = at_server(to_server);
     unknown[1 + 16] = b'x';
     let line = Secret::from([7; 32]).to_line();
     vec![
-        ("client", at_server(&to_server)),
+        ("client", at_server(to_server)),
         ("server", [&[1], to_client.as_slice()].concat()),
         ("unknown-key", unknown),
         ("preamble", at_server(&to_server[..64])),
@@ -67,6 +69,74 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("secret", [b"\x03", line.as_bytes(), b"\n"].concat()),
         ("no-secret", b"\x03kaa-secret-2 AAAA".to_vec()),
+        ("tcp-client", [&[4], to_tcp_server.as_slice()].concat()),
+        ("tcp-message-1", [&[4], &to_tcp_server[..112]].concat()),
+        ("tcp-server", [&[5], to_tcp_client.as_slice()].concat()),
+        ("tcp-untouched", vec![6]),
+        ("tcp-reserved", b"\x06\x00\x0c\x01".to_vec()),
+        ("tcp-changed-record", b"\x06\x00\xff\x40".to_vec()),
+    ]
+}
+
+/// Steps are numbered as in the target; the client's are even, the server's odd.
+fn records() -> Vec<(&'static str, Vec<u8>)> {
+    let [
+        seal,
+        large,
+        pass,
+        all,
+        skip,
+        back,
+        after,
+        before,
+        change,
+        other,
+    ] = [0, 2, 4, 8, 10, 12, 14, 16, 18, 20];
+    let steps = |steps: &[&[u8]]| steps.concat();
+    let three: &[u8] = &[seal, 3, 1, 2, 3, seal, 2, 4, 5, seal, 1, 6];
+    vec![
+        (
+            "both-ways",
+            steps(&[three, &[all, seal + 1, 2, 7, 8, all + 1, seal, 1, 9, all]]),
+        ),
+        (
+            "pieces",
+            steps(&[three, &[pass, 1, pass, 20, pass, 0, pass, 25]]),
+        ),
+        ("changed", steps(&[three, &[pass, 30, change, 1, all]])),
+        (
+            "changed-then-right",
+            steps(&[three, &[pass, 20, change, 1, before, all]]),
+        ),
+        (
+            "length",
+            steps(&[three, &[change, 0xff, all, seal, 1, 1, all]]),
+        ),
+        (
+            "same",
+            steps(&[three, &[change, 0, pass, 5, change, 0, all]]),
+        ),
+        ("dropped", steps(&[three, &[after, all, before, all]])),
+        ("repeated", steps(&[three, &[pass, 21, before, all]])),
+        (
+            "moved",
+            steps(&[three, &[after, pass, 20, before, before, all]]),
+        ),
+        (
+            "shifted",
+            steps(&[three, &[skip, 1, pass, 9, back, 4, all]]),
+        ),
+        ("reflected", steps(&[three, &[other + 1, 255, all]])),
+        (
+            "made-up",
+            steps(&[&[other, 20, 0, 18], &[7; 18], three, &[all]]),
+        ),
+        ("too-short", steps(&[&[other, 2, 0, 16], three, &[all]])),
+        (
+            "largest",
+            steps(&[&[large, 0xff, 0xef, all, large, 0xff, 0xf0, all]]),
+        ),
+        ("empty", steps(&[&[seal, 0, all, large, 0, 0, all], three])),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! The two ends against each other, and against docs/protocol.md.
 
+mod properties;
+
 use zeroize::Zeroizing;
 
 use super::*;
