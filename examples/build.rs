@@ -1,5 +1,9 @@
 //! Compiles the schemas that the examples use.
 
 fn main() -> Result<(), kaa_rpc_build::Error> {
-    kaa_rpc_build::compile(&["../schemas/player.kidl", "kidl/workshop.kidl"])
+    kaa_rpc_build::compile(&[
+        "../schemas/player.kidl",
+        "kidl/climate.kidl",
+        "kidl/workshop.kidl",
+    ])
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
 const ERRORS: &str = env!("CARGO_BIN_EXE_errors");
+const TLS: &str = env!("CARGO_BIN_EXE_tls");
 const CLOSURES: &str = env!("CARGO_BIN_EXE_closures");
 
 /// What an example printed, by role.
@@ -255,4 +256,34 @@ fn closures_need_no_schema() {
         said.by("calculator"),
         ["ready", "solving x - 1 = 41", "counted 4"]
     );
+}
+
+#[test]
+fn tls_is_bound_to_the_channel() {
+    let said = run(TLS);
+    let between = "or the bindings differ that the two ends gave with the stream: then it is not one stream, and \
+                   somebody is between them";
+    assert_eq!(
+        said.by("display"),
+        [
+            "-3.5 °C".to_owned(),
+            "warning: it is -3.5 °C".to_owned(),
+            "warned: true".to_owned(),
+            format!(
+                "through the proxy: closed after our proof: the secret differs from the server's, or the server \
+                 refused; {between}"
+            ),
+        ]
+    );
+    assert_eq!(
+        said.by("station"),
+        [
+            "measuring".to_owned(),
+            format!(
+                "turned somebody away: wrong secret: the client's proof does not fit the secret of this server; \
+                 {between}"
+            ),
+        ]
+    );
+    assert_eq!(said.by("proxy"), ["listening in", "they have noticed"]);
 }

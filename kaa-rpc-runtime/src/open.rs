@@ -301,7 +301,10 @@ async fn write(transport: &mut Transport, bytes: &[u8]) -> Result<(), ConnectErr
 fn is_reset(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            // TLS has an end of its own, which one who closes in silence does not send.
+            | io::ErrorKind::UnexpectedEof
     )
 }
 

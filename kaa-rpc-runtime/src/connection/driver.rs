@@ -449,7 +449,10 @@ impl Driver {
 
 fn lost(error: io::Error) -> CloseReason {
     match error.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => CloseReason::Ended,
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        // TLS that ended without its own goodbye.
+        | io::ErrorKind::UnexpectedEof => CloseReason::Ended,
         _ => CloseReason::Lost(error),
     }
 }

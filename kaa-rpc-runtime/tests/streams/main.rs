@@ -1,7 +1,6 @@
 //! Channels over streams that the user made: any that carries bytes.
 
 mod over;
-#[cfg(feature = "tcp")]
 mod tls;
 
 use std::time::Duration;
