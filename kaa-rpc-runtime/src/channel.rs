@@ -20,7 +20,7 @@ use crate::secret::{Secret, random};
 use crate::side::{Side, SoundSide, side_methods};
 #[cfg(feature = "tcp")]
 use crate::transport::tcp;
-use crate::transport::{AllowedUsers, Kind, Transport, connect};
+use crate::transport::{AllowedUsers, Kind, PeerCredentials, Transport, connect};
 
 /// One live, authenticated connection, in which both ends call.
 ///
@@ -259,6 +259,16 @@ impl<P> ChannelBuilder<P> {
     /// Also talks to a server that another user runs, on a Unix socket.
     pub fn allow_uid(mut self, uid: u32) -> Self {
         self.users.add(uid);
+        self
+    }
+
+    /// Also talks to a server, on a Unix socket, whose user `judge` accepts. May be given several times;
+    /// it is enough if one says so. Nothing is sent before.
+    pub fn allow_if(
+        mut self,
+        judge: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.users.add_if(judge);
         self
     }
 

@@ -24,6 +24,11 @@ pub enum CloseReason {
     Lost(std::io::Error),
     /// The other end broke the protocol.
     Violation(Violation),
+    /// The secret by which this end knew the other one was revoked here.
+    Revoked {
+        /// Its id.
+        key_id: String,
+    },
     /// It never opened.
     NotOpened(Arc<ConnectError>),
     /// The runtime that drove it is gone.
@@ -55,6 +60,7 @@ impl fmt::Display for CloseReason {
                     Escaped(&violation.to_string())
                 )
             }
+            Self::Revoked { key_id } => write!(f, "the secret `{key_id}` was revoked at this end"),
             Self::NotOpened(error) => error.fmt(f),
             Self::RuntimeGone => f.write_str("the runtime that drove the channel was shut down"),
         }

@@ -74,7 +74,7 @@ pub use scope::Scoped;
 pub use secret::{Secret, SecretError};
 pub use serve::functions::RegisterError;
 pub use serve::params::{Closure, Handler, Params, params};
-pub use server::{BindError, ClientConnected, Rejected, Server, ServerBuilder};
+pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
 pub use transport::{PeerCredentials, UnixBindError, UnixConnectError, UnixOptions};
 #[cfg(feature = "tcp")]
 pub use transport::{TcpBindError, TcpConnectError};

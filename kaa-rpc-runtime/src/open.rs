@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use kaa_rpc_proto::Limits;
+use kaa_rpc_proto::handshake::server::{AwaitPreamble, Refusal, VersionAgreed};
 use kaa_rpc_proto::handshake::{
     HandshakeError, InstanceId, KeyId, Keyring, Keys, Opened, ServiceName, Settings, Step,
     Transport as Announced, client, server,
@@ -79,6 +80,29 @@ pub enum ConnectError {
     Io(io::Error),
     /// It took too long.
     TimedOut(Duration),
+    /// At a server: it had shown nothing of itself when others came that needed its place, or had
+    /// nobody left to displace.
+    Crowded {
+        /// How many connections may be opening at once: the server's `max_opening`.
+        places: usize,
+    },
+    /// At a server: it has as many channels as it may have.
+    TooManyChannels {
+        /// The server's `max_channels`.
+        limit: usize,
+    },
+    /// At a server: the secret was revoked while the channel was being opened.
+    Revoked {
+        /// Its id.
+        key_id: String,
+    },
+    /// At a server, on a Unix socket: the other end runs as a user who is not allowed.
+    User {
+        /// That user.
+        uid: u32,
+        /// Who is.
+        allowed: String,
+    },
     /// The operating system gives no random numbers, without which no handshake is safe.
     Random(io::Error),
 }
@@ -101,6 +125,26 @@ impl fmt::Display for ConnectError {
             ),
             Self::Io(error) => write!(f, "the connection broke while it was opened: {error}"),
             Self::TimedOut(limit) => write!(f, "the connection did not open within {limit:?}"),
+            Self::Crowded { places } => write!(
+                f,
+                "let go before it was opened: all {places} places for connections that have yet to \
+                 prove themselves were taken (max_opening)"
+            ),
+            Self::TooManyChannels { limit } => {
+                write!(
+                    f,
+                    "{limit} channels are open, which is the limit (max_channels)"
+                )
+            }
+            Self::Revoked { key_id } => {
+                write!(
+                    f,
+                    "the secret `{key_id}` was revoked while the channel was being opened"
+                )
+            }
+            Self::User { uid, allowed } => {
+                write!(f, "the user {uid} is not allowed here, expected {allowed}")
+            }
             Self::Random(error) => write!(f, "no random numbers for a handshake: {error}"),
         }
     }
@@ -181,38 +225,86 @@ async fn open_as_client(
     Ok(Opening::new(opened, transport))
 }
 
+/// What a server decides while a client opens a channel.
+pub(crate) trait Doorkeeper {
+    /// Judges the preamble, by the secrets that are accepted now.
+    fn judge(
+        &mut self,
+        state: AwaitPreamble,
+        preamble: &[u8; AwaitPreamble::NEEDS],
+    ) -> Result<Step<VersionAgreed>, Refusal>;
+
+    /// The client's first Noise message took the secret to be made.
+    #[cfg_attr(not(feature = "tcp"), allow(dead_code, reason = "only TCP encrypts"))]
+    fn showed_secret(&mut self, _message: &[u8]) {}
+
+    /// The client has proved that it knows the secret. Unless it is let in, it gets no proof itself.
+    fn admit(&mut self, _opened: &Opened) -> Result<(), ConnectError> {
+        Ok(())
+    }
+}
+
+/// Lets in everybody who has one of these secrets.
+impl Doorkeeper for &Keyring {
+    fn judge(
+        &mut self,
+        state: AwaitPreamble,
+        preamble: &[u8; AwaitPreamble::NEEDS],
+    ) -> Result<Step<VersionAgreed>, Refusal> {
+        state.receive(preamble, self)
+    }
+}
+
+impl<D: Doorkeeper> Doorkeeper for &mut D {
+    fn judge(
+        &mut self,
+        state: AwaitPreamble,
+        preamble: &[u8; AwaitPreamble::NEEDS],
+    ) -> Result<Step<VersionAgreed>, Refusal> {
+        (**self).judge(state, preamble)
+    }
+
+    fn showed_secret(&mut self, message: &[u8]) {
+        (**self).showed_secret(message);
+    }
+
+    fn admit(&mut self, opened: &Opened) -> Result<(), ConnectError> {
+        (**self).admit(opened)
+    }
+}
+
 /// Opens a stream as its server.
 pub(crate) async fn as_server(
     transport: Transport,
     announcement: &Announcement,
-    keyring: &Keyring,
+    door: impl Doorkeeper,
 ) -> Result<Opening, ConnectError> {
     let meaning = with_binding(!transport.binding().is_empty());
-    let opening = open_as_server(transport, announcement, keyring);
+    let opening = open_as_server(transport, announcement, door);
     opening.await.map_err(meaning)
 }
 
 async fn open_as_server(
     mut transport: Transport,
     announcement: &Announcement,
-    keyring: &Keyring,
+    mut door: impl Doorkeeper,
 ) -> Result<Opening, ConnectError> {
     let settings = announcement.settings(transport.kind());
     let nonce = random().map_err(ConnectError::Random)?;
-    let preamble = server::AwaitPreamble::new(settings, nonce)?;
+    let preamble = AwaitPreamble::new(settings, nonce)?;
 
-    let mut bytes = [0; server::AwaitPreamble::NEEDS];
+    let mut bytes = [0; AwaitPreamble::NEEDS];
     read_checked(
         &mut transport,
         &mut bytes,
-        server::AwaitPreamble::check_beginning,
+        AwaitPreamble::check_beginning,
         |got| preamble.closed(got),
     )
     .await?;
     let Step {
         send: mut answer,
         next: version,
-    } = match preamble.receive(&bytes, keyring) {
+    } = match door.judge(preamble, &bytes) {
         Ok(step) => step,
         Err(refusal) => {
             // Only an honest client of another version gets an answer.
@@ -224,7 +316,7 @@ async fn open_as_server(
         }
     };
     #[cfg(feature = "tcp")]
-    let mut transport = secure::server(transport, &version, &bytes, &mut answer).await?;
+    let mut transport = secure::server(transport, &version, &bytes, &mut answer, &mut door).await?;
     let Step { send, next: hello } = version.bind(transport.binding());
     // Both in one write.
     answer.extend_from_slice(&send);
@@ -237,6 +329,7 @@ async fn open_as_server(
     let mut bytes = [0; server::AwaitProof::NEEDS];
     read(&mut transport, &mut bytes, |got| proof.closed(got)).await?;
     let Step { send, next: opened } = proof.receive(&bytes, unread(&mut transport))?;
+    door.admit(&opened)?;
     write(&mut transport, &send).await?;
     Ok(Opening::new(opened, transport))
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -244,5 +245,114 @@ fn hostile_57_other_users_must_be_named() {
         assert!(stranger.wait().unwrap().success());
         assert_eq!(runtime.block_on(ask(&address)), 4);
         runtime.block_on(server.close());
+    }
+}
+
+/// The mode of the socket lets them in, but they are closed on before a byte is read or written, and the
+/// server's user learns of each.
+#[test]
+fn hostile_57_another_user_is_dropped_before_a_byte_is_read() {
+    let name = "hostile_57_another_user_is_dropped_before_a_byte_is_read";
+    if let Some(path) = told() {
+        let mut got = Vec::new();
+        let mut stream = UnixStream::connect(path).unwrap();
+        let end = stream.read_to_end(&mut got);
+        println!("\ngot {} {}", got.len(), end.is_ok());
+        return;
+    }
+    if !are_we_root() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.path().join("s");
+    let (tell, mut rejected) = tokio::sync::mpsc::unbounded_channel();
+    let wide = UnixOptions::new().mode(0o666);
+    // A judge that panics lets nobody in either, and the server goes on.
+    for options in [wide.clone(), wide.allow_if(|_| panic!("no judge"))] {
+        let tell = tell.clone();
+        let address = address_of(&path);
+        let server = builder(5)
+            .unix(options)
+            .on_rejected(move |rejected| tell.send(rejected).unwrap());
+        let server = runtime.block_on(server.bind(&address)).unwrap();
+        for _ in 0..2 {
+            let mut stranger = child(name, path.to_str().unwrap())
+                .uid(STRANGER)
+                .gid(STRANGER)
+                .spawn()
+                .unwrap();
+            wait_for(&mut stranger, "got 0 true");
+            let rejected = runtime.block_on(rejected.recv()).unwrap();
+            let text = rejected.error.to_string();
+            assert!(text.contains("the user 65534 is not allowed"), "{text}");
+            assert_eq!(rejected.credentials.unwrap().pid(), Some(stranger.id()));
+            assert!(stranger.wait().unwrap().success());
+        }
+        assert_eq!(runtime.block_on(ask(&address)), 5);
+        runtime.block_on(server.close());
+    }
+}
+
+/// Whoever the given functions accept, by any of what the kernel tells.
+#[test]
+fn a_function_may_say_who_is_let_in_at_both_ends() {
+    let name = "a_function_may_say_who_is_let_in_at_both_ends";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Some(address) = told() {
+        runtime.block_on(async {
+            let connect = async |accept: bool| {
+                Channel::builder(&secret())
+                    .allow_if(move |server| accept && server.uid() == 0)
+                    .connect(&address)
+                    .await
+            };
+            let refused = connect(false).await.unwrap_err().to_string();
+            assert!(refused.contains("nothing was sent to it"), "{refused}");
+            match connect(true).await {
+                Ok(channel) => {
+                    let answer: i64 = channel.rpc("answer", ()).await.unwrap();
+                    println!("\nanswer {answer}");
+                }
+                Err(_) => println!("\nrefused"),
+            }
+        });
+        return;
+    }
+    if !are_we_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let address = address_of(&folder.path().join("s"));
+    const MEMBERS: u32 = 54_321;
+    let options = UnixOptions::new()
+        .mode(0o666)
+        .allow_if(|peer| peer.gid() == MEMBERS);
+    let _server = runtime
+        .block_on(builder(6).unix(options).bind(&address))
+        .unwrap();
+    for (group, outcome) in [(MEMBERS, "answer 6"), (STRANGER, "refused")] {
+        let mut client = child(name, &address)
+            .uid(STRANGER)
+            .gid(group)
+            .spawn()
+            .unwrap();
+        wait_for(&mut client, outcome);
+        assert!(client.wait().unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn abstract_names_are_refused_at_both_ends() {
+    let bind = builder(0)
+        .bind("unix:@player")
+        .await
+        .unwrap_err()
+        .to_string();
+    let connect = Channel::connect("unix:@player", &secret()).await;
+    for error in [bind, connect.unwrap_err().to_string()] {
+        assert!(error.contains("abstract sockets"), "{error}");
     }
 }

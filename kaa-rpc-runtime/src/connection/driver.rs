@@ -94,7 +94,10 @@ struct Pass {
 impl Driver {
     /// Runs until the connection is to be closed, and gives the reason.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.begin_turn(cx);
+        if !self.begin_turn(cx) {
+            // Somebody cut it, and has said why.
+            return Poll::Ready(CloseReason::Closed);
+        }
         let mut pass = Pass::default();
         loop {
             let read = match self.poll_read(cx, &mut pass) {
@@ -124,13 +127,18 @@ impl Driver {
         }
     }
 
-    fn begin_turn(&mut self, cx: &mut Context<'_>) {
+    /// Says whether the connection is still open.
+    fn begin_turn(&mut self, cx: &mut Context<'_>) -> bool {
         let mut state = self.shared.lock();
+        if state.phase.connection().is_none() {
+            return false;
+        }
         state.scheduled = true;
         match &mut state.driver {
             Some(driver) => driver.clone_from(cx.waker()),
             None => state.driver = Some(cx.waker().clone()),
         }
+        true
     }
 
     /// Ends calls whose time is over; says whether that of an orderly close is.

@@ -286,10 +286,13 @@ impl Shared {
         self.with(|state, after| state.callers.detach(state.phase.connection(), slot, after));
     }
 
-    /// The handshake went well: calls that were parked can go.
+    /// The handshake went well: calls that were parked can go. Unless it was closed meanwhile.
     pub(super) fn open(&self, connection: Connection, peer: Peer, writer: Option<SocketWriter>) {
         let _ = self.peer.set(peer);
-        self.with(|state, after| {
+        let opened = self.with(|state, after| {
+            if let Phase::Closed(_) = state.phase {
+                return false;
+            }
             let mut connection = Box::new(connection);
             state.callers.unpark(&mut connection, after);
             if state.closing.is_some() {
@@ -297,12 +300,22 @@ impl Shared {
             }
             state.phase = Phase::Open(connection);
             state.writer = writer;
+            true
         });
-        self.status.send_replace(Status::Open);
+        if opened {
+            self.status.send_if_modified(|status| {
+                let opening = matches!(status, Status::Opening);
+                if opening {
+                    *status = Status::Open;
+                }
+                opening
+            });
+        }
     }
 
-    /// The connection is gone, or could not be opened. Every call ends now.
-    pub(super) fn close(&self, reason: CloseReason) {
+    /// The connection is gone, could not be opened, or is to be cut. Every call ends now, and the
+    /// driver lets go of the stream.
+    pub(crate) fn close(&self, reason: CloseReason) {
         let reason = Arc::new(reason);
         let shown = Arc::clone(&reason);
         let closed = self.with(|state, after| {
@@ -319,7 +332,7 @@ impl Shared {
             };
             state.phase = Phase::Closed(Arc::clone(&reason));
             state.writer = None;
-            state.driver = None;
+            after.driver = state.driver.take();
             state.callers.fail_all(
                 |token| match token {
                     Some(token) if !unsent.contains(&token) => {

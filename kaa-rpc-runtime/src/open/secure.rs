@@ -4,7 +4,7 @@ use kaa_rpc_proto::handshake::{Keys, Step, server};
 use kaa_rpc_proto::noise::{self, AwaitFirst, AwaitSecond};
 use zeroize::Zeroizing;
 
-use super::{ConnectError, read, write};
+use super::{ConnectError, Doorkeeper, read, write};
 use crate::secret::random;
 use crate::transport::{Kind, Transport};
 
@@ -41,6 +41,7 @@ pub(super) async fn server(
     agreed: &server::VersionAgreed,
     preamble: &[u8],
     answer: &mut Vec<u8>,
+    door: &mut impl Doorkeeper,
 ) -> Result<Transport, ConnectError> {
     if transport.kind() != Kind::Tcp {
         return Ok(transport);
@@ -50,6 +51,7 @@ pub(super) async fn server(
     read(&mut transport, &mut bytes, |got| noise.closed(got)).await?;
     match noise.receive(&bytes) {
         Ok(Step { send, next }) => {
+            door.showed_secret(&bytes);
             answer.extend_from_slice(&send);
             write(&mut transport, answer).await?;
             answer.clear();

@@ -1,61 +1,45 @@
 //! A connection's way from the listener to an open channel.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
 
-use kaa_rpc_proto::handshake::Keyring;
+use kaa_rpc_proto::handshake::server::{AwaitPreamble, Refusal, VersionAgreed};
+use kaa_rpc_proto::handshake::{Opened, Step};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
+use super::members::{Members, Membership, SecretNumber};
+use super::places::{Asked, Origin, Place, Places};
+use super::rejected::{Rejected, Visitor};
 use crate::channel::Channel;
-use crate::connection::{Shared, drive, install};
-use crate::open::{ConnectError, Opening, as_server};
+use crate::connection::{Shared, Status, drive, install};
+use crate::open::{ConnectError, Doorkeeper, Opening, as_server};
+use crate::ratelimit::RateLimit;
 use crate::side::SoundSide;
-use crate::transport::{Listener, PeerCredentials, SocketFile, Transport};
-
-/// So many connections may be without their proof at once; more wait in the listener's backlog.
-pub(super) const OPENING: usize = 256;
+use crate::transport::{AllowedUsers, Listener, SocketFile, Transport};
 
 /// What a server's handles and tasks share.
 pub(super) struct Inner {
     pub(super) side: SoundSide,
-    pub(super) channels: Mutex<HashMap<u64, Channel>>,
-    pub(super) next: AtomicU64,
+    pub(super) members: Arc<Members>,
+    pub(super) places: Arc<Places>,
+    /// Who may be at the other end of a Unix socket.
+    pub(super) users: AllowedUsers,
     pub(super) connected: broadcast::Sender<Weak<Shared>>,
     pub(super) on_connect: Option<Hook<Channel>>,
     pub(super) on_rejected: Option<Hook<Rejected>>,
+    pub(super) log: RateLimit,
     pub(super) closing: watch::Sender<bool>,
     /// Gone when a close begins: the address is free at once, not when the accepting task notices.
     pub(super) file: Mutex<Option<SocketFile>>,
-    pub(super) keyring: Keyring,
-    /// Of those that have yet to prove themselves, wherever they came from.
-    pub(super) places: Arc<Semaphore>,
 }
 
 pub(super) type Hook<T> = Box<dyn Fn(T) + Send + Sync>;
 
-/// A connection that did not become a channel.
-#[derive(Debug)]
-pub struct Rejected {
-    /// Why: a wrong secret, most often.
-    pub error: ConnectError,
-    /// Who it was, where the kernel tells: on Unix sockets.
-    pub credentials: Option<PeerCredentials>,
-    /// The network address from which it came: on TCP.
-    pub address: Option<SocketAddr>,
-}
-
 impl Inner {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Channel>> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Frees the address, and lets all channels begin to close; gives them.
     pub(super) fn begin_close(&self) -> Vec<Channel> {
         let file = self
@@ -65,7 +49,7 @@ impl Inner {
             .take();
         drop(file);
         self.closing.send_replace(true);
-        let channels: Vec<Channel> = self.lock().values().cloned().collect();
+        let channels = self.members.all();
         for channel in &channels {
             channel
                 .shared()
@@ -78,19 +62,17 @@ impl Inner {
     pub(super) async fn accept(self: Arc<Self>, mut listener: Listener) {
         let mut closing = self.closing.subscribe();
         loop {
-            let accepted = async {
-                let place = Arc::clone(&self.places).acquire_owned().await;
-                (place, listener.accept().await)
-            };
-            let Some((place, accepted)) = unless_closing(&mut closing, accepted).await else {
-                return;
-            };
+            let accepted = unless(closed(&mut closing), listener.accept()).await;
             match accepted {
-                Ok(transport) => {
-                    let inner = Arc::clone(&self);
-                    tokio::spawn(async move { inner.serve(transport, place).await });
+                None => return,
+                Some(Ok(transport)) => {
+                    if self.receive(transport).is_err() {
+                        // Whoever has to go does so before the next one comes: else a crowd would take
+                        // more sockets than there are places.
+                        tokio::task::yield_now().await;
+                    }
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     tracing::error!(%error, "the listening socket broke; no more channels are accepted");
                     return;
                 }
@@ -98,59 +80,96 @@ impl Inner {
         }
     }
 
-    /// Takes a stream that somebody else accepted, as soon as there is a place for it.
+    /// Takes a stream that somebody else accepted.
     pub(super) async fn admit(self: &Arc<Self>, transport: Transport) {
-        let mut closing = self.closing.subscribe();
-        let place = Arc::clone(&self.places).acquire_owned();
-        let Some(place) = unless_closing(&mut closing, place).await else {
+        if *self.closing.borrow() {
             return;
-        };
-        let inner = Arc::clone(self);
-        tokio::spawn(async move { inner.serve(transport, place).await });
-    }
-
-    /// Lets one client prove itself, then drives its channel. `place` is held as long as it is a
-    /// stranger.
-    async fn serve<T>(&self, transport: Transport, place: T) {
-        let credentials = transport.peer_credentials();
-        let address = transport.peer_address();
-        let limit = self.side.open_timeout;
-        let mut closing = self.closing.subscribe();
-        let opening = as_server(transport, &self.side.announcement, &self.keyring);
-        let opening = tokio::time::timeout(limit, opening);
-        let Some(opening) = unless_closing(&mut closing, opening).await else {
-            return;
-        };
-        let opening = opening.unwrap_or(Err(ConnectError::TimedOut(limit)));
-        drop(place);
-        match opening {
-            Ok(opening) => self.welcome(opening).await,
-            Err(error) => {
-                tracing::warn!(%error, peer = ?credentials, ?address, "a client was rejected");
-                if let Some(hook) = &self.on_rejected {
-                    hook(Rejected {
-                        error,
-                        credentials,
-                        address,
-                    });
-                }
-            }
+        }
+        if self.receive(transport).is_err() {
+            tokio::task::yield_now().await;
         }
     }
 
-    async fn welcome(&self, opening: Opening) {
-        let shared = Shared::new(self.side.setup(Handle::current()));
-        let channel = Channel::from_shared(Arc::clone(&shared));
+    /// Begins with a connection. An error: somebody had to go, that one or another.
+    fn receive(self: &Arc<Self>, transport: Transport) -> Result<(), ()> {
+        let visitor = Visitor::of(&transport);
+        if let Some(peer) = visitor.credentials
+            && !self.users.contain(&peer)
+        {
+            drop(transport);
+            self.reject(visitor.rejected(ConnectError::User {
+                uid: peer.uid(),
+                allowed: self.users.to_string(),
+            }));
+            return Err(());
+        }
+        let (place, result) = match self.places.ask(Origin::of(&transport)) {
+            Asked::Free(place) => (place, Ok(())),
+            Asked::Displacing(place) => (place, Err(())),
+            Asked::Full => {
+                drop(transport);
+                self.reject(visitor.rejected(self.crowded()));
+                return Err(());
+            }
+        };
+        tokio::spawn(Arc::clone(self).serve(transport, place));
+        result
+    }
+
+    fn crowded(&self) -> ConnectError {
+        ConnectError::Crowded {
+            places: self.places.all(),
+        }
+    }
+
+    /// Lets one client prove itself, then drives its channel.
+    async fn serve(self: Arc<Self>, transport: Transport, mut place: Place) {
+        let visitor = Visitor::of(&transport);
+        let limit = self.side.open_timeout;
+        let mut closing = self.closing.subscribe();
+        let lost = place.lost();
+        let mut candidate = Candidate {
+            server: &self,
+            encrypts: transport.encrypts(),
+            place: Some(place),
+            secret: None,
+            membership: None,
+        };
+        let opening = as_server(transport, &self.side.announcement, &mut candidate);
+        let opening = unless(lost, tokio::time::timeout(limit, opening));
+        let opening = match unless(closed(&mut closing), opening).await {
+            None => return,
+            Some(None) => Err(self.crowded()),
+            Some(Some(Err(_))) => Err(ConnectError::TimedOut(limit)),
+            Some(Some(Ok(opening))) => opening,
+        };
+        let membership = candidate.membership.take();
+        drop(candidate);
+        match (opening, membership) {
+            (Ok(opening), Some(membership)) => self.welcome(opening, membership, visitor).await,
+            (Err(error), _) => self.reject(visitor.rejected(error)),
+            // Nothing opens that was not admitted.
+            (Ok(_), None) => {}
+        }
+    }
+
+    /// Drives the channel of a client that was admitted.
+    async fn welcome(&self, opening: Opening, membership: Membership, visitor: Visitor) {
+        let shared = Arc::clone(membership.shared());
+        let key_id = opening.peer.key_id.clone();
         let transport = install(&shared, opening);
-        let key = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(key, channel.clone());
-        // A close that began meanwhile has missed this channel.
+        if let Status::Closed(_) = *shared.status().borrow() {
+            self.reject(visitor.rejected(ConnectError::Revoked { key_id }));
+            return;
+        }
+        // A close that began meanwhile may have missed this channel.
         if *self.closing.borrow() {
             shared.begin_close(shared.close_timeout());
         }
         if let Some(hook) = &self.on_connect {
             // What the hook was to set up or to check is not, so the client is let go. The channel is
             // driven all the same: only that tells the client.
+            let channel = Channel::from_shared(Arc::clone(&shared));
             if catch_unwind(AssertUnwindSafe(|| hook(channel))).is_err() {
                 tracing::error!("the on_connect hook panicked; its channel is closed");
                 shared.begin_close(shared.close_timeout());
@@ -158,20 +177,83 @@ impl Inner {
         }
         let _ = self.connected.send(Arc::downgrade(&shared));
         drive(shared, transport).await;
-        let gone = self.lock().remove(&key);
-        drop(gone);
+        drop(membership);
+    }
+
+    /// Tells of a connection that was turned away.
+    fn reject(&self, rejected: Rejected) {
+        if let Some(more) = self.log.report() {
+            let Rejected {
+                error,
+                credentials,
+                address,
+            } = &rejected;
+            tracing::warn!(%error, peer = ?credentials, ?address, more, "a client was rejected");
+        }
+        if let Some(hook) = &self.on_rejected
+            && catch_unwind(AssertUnwindSafe(|| hook(rejected))).is_err()
+        {
+            tracing::error!("the on_rejected hook panicked");
+        }
     }
 }
 
-/// Runs `future`, but no longer than until the server is closed.
-async fn unless_closing<T>(
-    closing: &mut watch::Receiver<bool>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let mut future = pin!(future);
-    let mut closed = pin!(closing.wait_for(|closing| *closing));
+/// A client that is opening a channel.
+struct Candidate<'a> {
+    server: &'a Inner,
+    /// A Noise message will come, which shows more than a preamble does.
+    encrypts: bool,
+    /// Held as long as it is a stranger.
+    place: Option<Place>,
+    /// The secret that it has to prove; none, if its key id has none.
+    secret: Option<SecretNumber>,
+    membership: Option<Membership>,
+}
+
+impl Doorkeeper for Candidate<'_> {
+    fn judge(
+        &mut self,
+        state: AwaitPreamble,
+        preamble: &[u8; AwaitPreamble::NEEDS],
+    ) -> Result<Step<VersionAgreed>, Refusal> {
+        let (step, secret) = self.server.members.judge(state, preamble)?;
+        self.secret = secret;
+        if let Some(place) = &self.place
+            && !self.encrypts
+        {
+            place.showed_preamble();
+        }
+        Ok(step)
+    }
+
+    fn showed_secret(&mut self, message: &[u8]) {
+        if let Some(place) = &self.place {
+            place.showed_secret(message);
+        }
+    }
+
+    /// On the list before the client gets the server's proof: so a secret that is revoked from now on
+    /// finds this channel there.
+    fn admit(&mut self, opened: &Opened) -> Result<(), ConnectError> {
+        let shared = Shared::new(self.server.side.setup(Handle::current()));
+        let members = &self.server.members;
+        let membership = members.admit(shared, opened.key_id(), self.secret)?;
+        self.membership = Some(membership);
+        self.place = None;
+        Ok(())
+    }
+}
+
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // Without a server there is nothing to wait for either.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Runs `future`, but no longer than until `stop`.
+async fn unless<T>(stop: impl Future<Output = ()>, future: impl Future<Output = T>) -> Option<T> {
+    let (mut stop, mut future) = (pin!(stop), pin!(future));
     poll_fn(|cx| {
-        if closed.as_mut().poll(cx).is_ready() {
+        if stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
         future.as_mut().poll(cx).map(Some)

@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
-use super::accept::{Hook, Inner, OPENING, Rejected};
+use super::accept::{Hook, Inner};
 use super::connected::CONNECTED;
-use super::keyring::keyring;
+use super::members::Members;
+use super::places::Places;
+use super::rejected::Rejected;
 use super::{BindError, Server};
 use crate::address::Address;
 use crate::channel::Channel;
+use crate::ratelimit::RateLimit;
 use crate::secret::Secret;
 use crate::side::{Side, side_methods};
 use crate::transport::{ListenOptions, Listener, UnixOptions};
@@ -23,6 +25,9 @@ pub struct ServerBuilder<P = Channel> {
     side: Side,
     secrets: Vec<(String, Secret)>,
     unix: UnixOptions,
+    max_opening: usize,
+    opening_share: usize,
+    max_channels: usize,
     on_connect: Option<Hook<Channel>>,
     on_rejected: Option<Hook<Rejected>>,
     marker: PhantomData<fn() -> P>,
@@ -35,6 +40,9 @@ impl<P> ServerBuilder<P> {
             side: Side::default(),
             secrets: vec![(String::new(), secret)],
             unix: UnixOptions::default(),
+            max_opening: 256,
+            opening_share: 16,
+            max_channels: 10_000,
             on_connect: None,
             on_rejected: None,
             marker: PhantomData,
@@ -44,7 +52,10 @@ impl<P> ServerBuilder<P> {
     side_methods!();
 
     /// Accepts one more secret, which clients name by its id: for rotation, and to tell clients apart
-    /// by [`crate::Peer::key_id`]. An id is at most 32 bytes.
+    /// by [`crate::Peer::name`]. An id is at most 32 bytes. `NAME` and `NAME/ANYTHING` name the same
+    /// client, so that one may have an old and a new secret.
+    ///
+    /// While the server runs, [`Server::add_secret`] and [`Server::revoke`] change what it accepts.
     pub fn secret(mut self, id: impl Into<String>, secret: Secret) -> Self {
         self.secrets.push((id.into(), secret));
         self
@@ -56,7 +67,35 @@ impl<P> ServerBuilder<P> {
         self
     }
 
-    /// Is run for each connection that is turned away, also for a wrong secret. It is logged besides.
+    /// How many connections may be there that have yet to prove that they know the secret; 256 by
+    /// default, at least one.
+    ///
+    /// When there are more, one goes for each that comes: by lot, of those that have shown nothing of
+    /// the secret. (On encrypted TCP, a client shows it with its first bytes. On a Unix socket and on
+    /// plain TCP, a sound preamble counts for something, as long as most others have sent none.)
+    pub fn max_opening(mut self, connections: usize) -> Self {
+        self.max_opening = connections;
+        self
+    }
+
+    /// How many of the places of [`max_opening`](Self::max_opening) an address, or on a Unix socket a
+    /// user, has for itself; 16 by default. When all are taken, whoever has more than that gives way
+    /// first. The addresses of one IPv6 network (a /64) count as one.
+    pub fn opening_share(mut self, connections: usize) -> Self {
+        self.opening_share = connections;
+        self
+    }
+
+    /// How many channels may be open at once; 10,000 by default. A client that comes when there are
+    /// so many is refused, and `on_rejected` is told.
+    pub fn max_channels(mut self, channels: usize) -> Self {
+        self.max_channels = channels;
+        self
+    }
+
+    /// Is run for each connection that is turned away: for a wrong secret, a user who is not allowed,
+    /// a place that others needed. Besides, they are logged, at most one a second with the number of
+    /// the others.
     pub fn on_rejected(mut self, hook: impl Fn(Rejected) + Send + Sync + 'static) -> Self {
         self.on_rejected = Some(Box::new(hook));
         self
@@ -96,15 +135,15 @@ impl<P: From<Channel>> ServerBuilder<P> {
     pub fn unbound(self) -> Result<Server<P>, BindError> {
         let inner = Arc::new(Inner {
             side: self.side.check().map_err(BindError::Side)?,
-            channels: Mutex::default(),
-            next: AtomicU64::new(0),
+            members: Members::new(&self.secrets, self.max_channels)?,
+            places: Places::new(self.max_opening, self.opening_share),
+            users: self.unix.allowed().clone(),
             connected: broadcast::Sender::new(CONNECTED),
             on_connect: self.on_connect,
             on_rejected: self.on_rejected,
             closing: watch::Sender::new(false),
             file: Mutex::default(),
-            keyring: keyring(&self.secrets)?,
-            places: Arc::new(Semaphore::new(OPENING)),
+            log: RateLimit::default(),
         });
         Ok(Server {
             inner,

@@ -1,4 +1,4 @@
-//! Why a server cannot be bound.
+//! Why a server cannot be bound, and why a secret cannot be added to it.
 
 use std::fmt;
 
@@ -39,3 +39,35 @@ impl fmt::Display for BindError {
 }
 
 impl std::error::Error for BindError {}
+
+/// Why a server does not accept one more secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddSecretError {
+    /// Nothing can have this id.
+    Id {
+        /// The id.
+        id: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another secret has this id: revoke that, or use another id.
+    Taken {
+        /// The id.
+        id: String,
+    },
+}
+
+impl fmt::Display for AddSecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id { id, problem } => write!(f, "the key id `{id}`: {problem}"),
+            Self::Taken { id } if id.is_empty() => {
+                f.write_str("the default secret was given twice")
+            }
+            Self::Taken { id } => write!(f, "the secret `{id}` was given twice"),
+        }
+    }
+}
+
+impl std::error::Error for AddSecretError {}

@@ -4,16 +4,20 @@
 //! | --- | --- |
 //! | `builder` | what is set before a server is bound |
 //! | `accept` | a connection's way from the listener to an open channel |
-//! | `keyring` | the secrets that clients may prove |
 //! | `over` | streams that the user accepted |
+//! | `places` | which connections may be opening, and which goes if there are too many |
+//! | `members` | the secrets that clients may prove, and the channels that came in by them |
+//! | `rejected` | connections that did not become channels |
 //! | `connected` | who observes new channels |
 
 mod accept;
 mod builder;
 mod connected;
 mod error;
-mod keyring;
+mod members;
 mod over;
+mod places;
+mod rejected;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,10 +25,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use accept::Inner;
-pub use accept::Rejected;
 pub use builder::ServerBuilder;
 pub use connected::ClientConnected;
-pub use error::BindError;
+pub use error::{AddSecretError, BindError};
+pub use rejected::Rejected;
 
 use crate::address::Address;
 use crate::channel::Channel;
@@ -128,6 +132,27 @@ impl<P> Server<P> {
             .unregister(|name| name.starts_with(prefix))
     }
 
+    /// Accepts one more secret from now on, which clients name by its id; as
+    /// [`ServerBuilder::secret`]. To exchange a secret, add the new one under a new id, let the clients
+    /// move over, and [`revoke`](Self::revoke) the old one.
+    ///
+    /// # Errors
+    ///
+    /// When a secret has this id already, or it is longer than 32 bytes.
+    pub fn add_secret(&self, id: &str, secret: &Secret) -> Result<(), AddSecretError> {
+        self.inner.members.add(id, secret)
+    }
+
+    /// Accepts the secret of this id no more; the empty id is that of the default secret. Gives whether
+    /// there was one.
+    ///
+    /// Its channels are cut, with [`CloseReason::Revoked`](crate::CloseReason::Revoked) at this end, and
+    /// their handlers are dropped. When this returns, no channel is open that came in by this secret, and
+    /// none will open any more, not even one whose client had proved the secret already.
+    pub fn revoke(&self, id: &str) -> bool {
+        self.inner.members.revoke(id)
+    }
+
     /// Stops accepting, closes all channels in order and waits until that is done.
     ///
     /// In a handler it would wait for that very handler: spawn it there.
@@ -162,7 +187,7 @@ impl<P: From<Channel>> Server<P> {
     /// The channels that are open now.
     #[must_use]
     pub fn channels(&self) -> Vec<P> {
-        self.inner.lock().values().cloned().map(P::from).collect()
+        self.inner.members.open().into_iter().map(P::from).collect()
     }
 }
 
@@ -176,7 +201,7 @@ impl<P> fmt::Debug for Server<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("address", &self.address)
-            .field("channels", &self.inner.lock().len())
+            .field("channels", &self.inner.members.open().len())
             .finish_non_exhaustive()
     }
 }

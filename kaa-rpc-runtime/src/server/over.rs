@@ -17,9 +17,9 @@ impl<P> Server<P> {
     /// [`on_connect`](crate::ServerBuilder::on_connect), and is one of [`channels`](Self::channels).
     /// Any server takes streams, also one that listens at an address.
     ///
-    /// This waits while as many connections as may are without their proof, so that a loop that accepts
-    /// streams takes no more than can be served. It does not wait for the proof. A server that is closing
-    /// drops the stream.
+    /// It does not wait for the proof. If as many connections as may are without theirs
+    /// ([`max_opening`](crate::ServerBuilder::max_opening)), another one goes for it. A server that is
+    /// closing drops the stream.
     ///
     /// Must be called within a tokio runtime.
     ///

@@ -61,10 +61,10 @@ async fn try_connect(
         doing: "cannot watch the socket",
         source,
     })?;
-    let uid = socket.peer().uid();
-    if !servers.contains(uid) {
+    let server = socket.peer();
+    if !servers.contain(&server) {
         return Err(ConnectProblem::Peer {
-            uid,
+            uid: server.uid(),
             allowed: servers.clone(),
         });
     }

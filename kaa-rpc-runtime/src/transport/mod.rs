@@ -122,6 +122,14 @@ impl Transport {
         }
     }
 
+    /// Whether the handshake will make an encrypted stream of it.
+    pub(crate) fn encrypts(&self) -> bool {
+        #[cfg(feature = "tcp")]
+        return self.kind() == Kind::Tcp;
+        #[cfg(not(feature = "tcp"))]
+        false
+    }
+
     /// What tells this stream from all others, for the handshake. Empty for a Unix socket, which the
     /// kernel isolates.
     pub(crate) fn binding(&self) -> &[u8] {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// The process at the other end of a Unix socket, as the kernel tells it.
 ///
@@ -59,23 +61,39 @@ impl PeerCredentials {
 ///
 /// Only the user of this process by default, and that one always. Root is no exception: it could read
 /// the secret and this process's memory anyway, but a daemon of root's that should be let in must be named.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub(crate) struct AllowedUsers {
     more: Vec<u32>,
+    judges: Vec<Arc<Judge>>,
     anyone: bool,
 }
+
+type Judge = dyn Fn(&PeerCredentials) -> bool + Send + Sync;
 
 impl AllowedUsers {
     pub(crate) fn add(&mut self, uid: u32) {
         self.more.push(uid);
     }
 
+    pub(crate) fn add_if(
+        &mut self,
+        judge: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
+    ) {
+        self.judges.push(Arc::new(judge));
+    }
+
     pub(crate) fn add_anyone(&mut self) {
         self.anyone = true;
     }
 
-    pub(super) fn contains(&self, uid: u32) -> bool {
-        self.anyone || uid == our_uid() || self.more.contains(&uid)
+    pub(crate) fn contain(&self, peer: &PeerCredentials) -> bool {
+        self.anyone
+            || peer.uid() == our_uid()
+            || self.more.contains(&peer.uid())
+            || self.judges.iter().any(|judge| {
+                // A judge that panics has not let anybody in, and must not end the task that accepts.
+                catch_unwind(AssertUnwindSafe(|| judge(peer))).unwrap_or(false)
+            })
     }
 }
 
@@ -88,7 +106,16 @@ impl fmt::Display for AllowedUsers {
         for uid in &self.more {
             write!(f, " or {uid}")?;
         }
+        if !self.judges.is_empty() {
+            f.write_str(" or whom the function given to `allow_if` lets in")?;
+        }
         Ok(())
+    }
+}
+
+impl fmt::Debug for AllowedUsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AllowedUsers({self})")
     }
 }
 

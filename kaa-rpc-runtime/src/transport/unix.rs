@@ -13,10 +13,9 @@ use super::bind::{self, SocketFile};
 use super::error::UnixBindError;
 use super::fds;
 use super::folder::{Environment, Place};
-use super::peer::AllowedUsers;
+use super::peer::{AllowedUsers, PeerCredentials};
 use super::socket::UnixSocket;
 use crate::address::UnixAddress;
-use crate::ratelimit::RateLimit;
 
 /// Who may connect to a Unix socket.
 ///
@@ -62,11 +61,38 @@ impl UnixOptions {
         self
     }
 
+    /// Lets those connect, too, for whom `judge` says so: members of a group, for instance. May be given
+    /// several times; it is enough if one says so.
+    ///
+    /// ```
+    /// # use kaa_rpc_runtime::UnixOptions;
+    /// const PLAYERS: u32 = 1200;
+    /// let options = UnixOptions::new()
+    ///     .mode(0o660)
+    ///     .allow_if(|peer| peer.gid() == PLAYERS);
+    /// ```
+    ///
+    /// It is asked for each connection of a user who is not allowed anyway, before a byte is read, by
+    /// the task that accepts: it should not wait for anything. If it panics, the connection is refused.
+    #[must_use]
+    pub fn allow_if(
+        mut self,
+        judge: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.allowed.add_if(judge);
+        self
+    }
+
     /// Lets every user connect whom the mode of the socket lets in.
     #[must_use]
     pub fn allow_any_uid(mut self) -> Self {
         self.allowed.add_anyone();
         self
+    }
+
+    /// Who may connect.
+    pub(crate) fn allowed(&self) -> &AllowedUsers {
+        &self.allowed
     }
 
     /// Whether the folder may be one that others enter.
@@ -89,9 +115,7 @@ pub(crate) struct UnixListener {
     fd: AsyncFd<OwnedFd>,
     path: PathBuf,
     file: Option<SocketFile>,
-    allowed: AllowedUsers,
     pause: Pause,
-    refused: RateLimit,
 }
 
 impl UnixListener {
@@ -111,9 +135,7 @@ impl UnixListener {
             fd,
             path: file.path(),
             file: Some(file),
-            allowed: options.allowed.clone(),
             pause: Pause::default(),
-            refused: RateLimit::default(),
         })
     }
 
@@ -128,10 +150,9 @@ impl UnixListener {
         self.file.take()
     }
 
-    /// Waits for the next connection of an allowed user.
+    /// Waits for the next connection. Whether its user is allowed is up to the caller.
     ///
-    /// What passes by itself (no descriptors left, a peer that went away, a stranger) is logged and
-    /// waited out here; an error means that this listener will never accept again. Can be dropped and
+    /// What passes by itself (no descriptors left, a peer that went away) is logged and waited out here; an error means that this listener will never accept again. Can be dropped and
     /// called again at any time.
     pub(crate) async fn accept(&mut self) -> io::Result<UnixSocket> {
         loop {
@@ -139,9 +160,11 @@ impl UnixListener {
             let error = match fds::accept(self.fd.get_ref()) {
                 Ok(fd) => {
                     drop(ready);
-                    match self.admit(fd) {
-                        Ok(Some(socket)) => return Ok(socket),
-                        Ok(None) => continue,
+                    match UnixSocket::new(fd) {
+                        Ok(socket) => {
+                            self.pause = Pause::default();
+                            return Ok(socket);
+                        }
                         Err(error) => error,
                     }
                 }
@@ -159,26 +182,6 @@ impl UnixListener {
             tracing::warn!(%error, ?pause, "cannot accept a connection; trying again");
             tokio::time::sleep(pause).await;
         }
-    }
-
-    /// Checks who it is before anything else happens with the connection.
-    fn admit(&mut self, fd: OwnedFd) -> io::Result<Option<UnixSocket>> {
-        let socket = UnixSocket::new(fd)?;
-        self.pause = Pause::default();
-        let peer = socket.peer();
-        if self.allowed.contains(peer.uid()) {
-            return Ok(Some(socket));
-        }
-        if let Some(more) = self.refused.report() {
-            tracing::warn!(
-                uid = peer.uid(),
-                pid = peer.pid(),
-                more,
-                allowed = %self.allowed,
-                "refused a connection of another user"
-            );
-        }
-        Ok(None)
     }
 }
 
