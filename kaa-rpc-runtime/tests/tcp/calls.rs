@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kaa_rpc_runtime::{Address, Bytes, Channel, ConnectError, Context, Server, params};
 use tokio::runtime::Runtime;
 
+use crate::proxy::{self, Deed};
 use crate::{LOOPBACK, ask, builder, in_time, is_served, secret};
 
 #[tokio::test]
@@ -127,6 +128,50 @@ async fn a_name_is_resolved_and_ipv6_goes_like_ipv4() {
     let server = builder().bind("tcp:[::1]:0").await.unwrap();
     assert!(server.address().to_string().starts_with("tcp:[::1]:"));
     is_served(&server).await;
+}
+
+/// Where `localhost` is `::1` first, that refuses.
+#[tokio::test]
+async fn a_name_leads_to_whichever_of_its_addresses_accepts() {
+    for bind in ["tcp:127.0.0.1:0", "tcp:[::1]:0"] {
+        let Ok(server) = builder().bind(bind).await else {
+            eprintln!("SKIPPED: this machine has no IPv6");
+            continue;
+        };
+        let Address::Tcp(address) = server.address() else {
+            panic!("{}", server.address())
+        };
+        let ip: std::net::IpAddr = address.host().parse().unwrap();
+        let target = format!("localhost:{}", address.port());
+        let found: Vec<_> = tokio::net::lookup_host(&target).await.unwrap().collect();
+        let connected = in_time(Channel::connect(&format!("tcp:{target}"), &secret())).await;
+        if found.iter().any(|found| found.ip() == ip) {
+            assert_eq!(ask(&connected.unwrap()).await, 42);
+        } else {
+            connected.unwrap_err();
+        }
+    }
+}
+
+/// What is to be sent at one time goes in one record, and so in one write.
+#[tokio::test]
+async fn frames_of_one_moment_share_a_record() {
+    let server = builder().bind(LOOPBACK).await.unwrap();
+    let mut proxy = proxy::before(&server, |_, _, bytes| Deed::Pass(bytes)).await;
+    let client = Channel::connect(&proxy.address, &secret()).await.unwrap();
+    let calls: Vec<_> = (0..50)
+        .map(|_| client.rpc::<i64, _>("answer", ()).start())
+        .collect();
+    for call in calls {
+        assert_eq!(in_time(call).await.unwrap(), 42);
+    }
+    let mut records = [0, 0];
+    while let Ok((way, number, _)) = proxy.seen.try_recv() {
+        if number >= way.first_frames() {
+            records[way as usize] += 1;
+        }
+    }
+    assert_eq!(records, [1, 1]);
 }
 
 #[tokio::test]

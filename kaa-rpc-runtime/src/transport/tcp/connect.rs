@@ -31,7 +31,7 @@ pub(crate) async fn connect(
     }
 }
 
-async fn first_of(
+pub(super) async fn first_of(
     addresses: Vec<SocketAddr>,
 ) -> Result<(TcpStream, SocketAddr), Vec<(SocketAddr, io::Error)>> {
     let mut failures = Vec::new();

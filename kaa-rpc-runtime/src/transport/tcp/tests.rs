@@ -1,11 +1,15 @@
-//! Encrypted streams over streams that take and give bytes in all sizes.
+//! Encrypted streams over streams that take and give bytes in all sizes; and how sockets are connected.
+
+use std::os::fd::AsFd;
 
 use kaa_rpc_proto::Secret;
 use kaa_rpc_proto::handshake::{InstanceId, KeyId, Keyring, Keys, Settings, client, server};
 use kaa_rpc_proto::noise::{AwaitFirst, Records, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
 
-use super::EncryptedStream;
+use super::connect::first_of;
+use super::{EncryptedStream, transport};
 
 fn records() -> (Records, Records) {
     let secret = Secret::from([7; 32]);
@@ -154,4 +158,82 @@ async fn hostile_19_after_a_bad_record_every_read_fails() {
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
         assert!(error.to_string().contains("encrypted record"), "{error}");
     }
+}
+
+/// The same socket once more.
+fn duplicate(stream: &TcpStream) -> std::net::TcpStream {
+    stream.as_fd().try_clone_to_owned().unwrap().into()
+}
+
+#[tokio::test]
+async fn both_ends_send_small_frames_at_once() {
+    for plaintext in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        for stream in [ours.unwrap(), theirs.unwrap().0] {
+            let socket = duplicate(&stream);
+            assert!(!socket.nodelay().unwrap());
+            let _transport = transport(stream, address, plaintext);
+            assert!(socket.nodelay().unwrap());
+        }
+    }
+}
+
+/// An address that refuses: of a port that was free a moment ago.
+async fn refusing(host: &str) -> std::io::Result<std::net::SocketAddr> {
+    TcpListener::bind((host, 0)).await?.local_addr()
+}
+
+#[tokio::test]
+async fn the_next_address_is_tried_if_one_refuses() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listening = listener.local_addr().unwrap();
+    let mut addresses = vec![refusing("127.0.0.1").await.unwrap()];
+    // Without IPv6 it fails in another way, which is as good.
+    addresses.push("[::1]:1".parse().unwrap());
+    addresses.push(listening);
+    let (stream, peer) = first_of(addresses.clone()).await.unwrap();
+    assert_eq!(peer, listening);
+    assert_eq!(stream.peer_addr().unwrap(), listening);
+
+    // All that were tried are told, if none accepts.
+    drop(listener);
+    let mut failed: Vec<_> = first_of(addresses.clone())
+        .await
+        .unwrap_err()
+        .into_iter()
+        .map(|(address, _)| address)
+        .collect();
+    failed.sort();
+    addresses.sort();
+    assert_eq!(failed, addresses);
+    assert!(first_of(Vec::new()).await.unwrap_err().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_does_not_answer_holds_up_nobody_for_long() {
+    // Its queue is full: Linux lets whoever comes then wait for an answer.
+    let full = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&full, 0).unwrap();
+    let silent = full.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(
+        std::time::Duration::from_millis(200),
+        TcpStream::connect(silent),
+    )
+    .await
+    {
+        waiting.push(stream);
+        assert!(waiting.len() < 100, "its queue is never full");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listening = listener.local_addr().unwrap();
+    let connecting = first_of(vec![silent, listening]);
+    let (_, peer) = tokio::time::timeout(std::time::Duration::from_secs(30), connecting)
+        .await
+        .expect("it waits for the first address")
+        .unwrap();
+    assert_eq!(peer, listening);
 }
