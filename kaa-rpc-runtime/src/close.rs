@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kaa_rpc_proto::Violation;
 
@@ -29,6 +30,18 @@ pub enum CloseReason {
         /// Its id.
         key_id: String,
     },
+    /// The other end took nothing of what was sent to it for this time: the builder's
+    /// [`write_timeout`](crate::ChannelBuilder::write_timeout).
+    WriteTimedOut(Duration),
+    /// The other end began a frame and did not send the rest of it within this time; see the builder's
+    /// [`frame_timeout`](crate::ChannelBuilder::frame_timeout).
+    FrameTimedOut(Duration),
+    /// The other end was silent for this time, and was asked whether it lives: see the builder's
+    /// [`keepalive`](crate::ChannelBuilder::keepalive).
+    Unresponsive(Duration),
+    /// The other end made more calls that cannot be run than the builder's
+    /// [`bad_calls`](crate::ChannelBuilder::bad_calls) allows.
+    TooManyBadCalls,
     /// It never opened.
     NotOpened(Arc<ConnectError>),
     /// The runtime that drove it is gone.
@@ -61,6 +74,21 @@ impl fmt::Display for CloseReason {
                 )
             }
             Self::Revoked { key_id } => write!(f, "the secret `{key_id}` was revoked at this end"),
+            Self::WriteTimedOut(time) => write!(
+                f,
+                "the other end took nothing of what was sent to it for {time:?} (write_timeout)"
+            ),
+            Self::FrameTimedOut(time) => write!(
+                f,
+                "the other end began a frame and did not complete it within {time:?} (frame_timeout)"
+            ),
+            Self::Unresponsive(time) => write!(
+                f,
+                "nothing came from the other end for {time:?}, also when it was asked (keepalive)"
+            ),
+            Self::TooManyBadCalls => f.write_str(
+                "the other end made too many calls of unknown functions or with bad arguments (bad_calls)",
+            ),
             Self::NotOpened(error) => error.fmt(f),
             Self::RuntimeGone => f.write_str("the runtime that drove the channel was shut down"),
         }

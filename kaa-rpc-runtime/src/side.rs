@@ -12,6 +12,73 @@ use crate::open::{Announcement, ConnectError};
 use crate::secret::random;
 use crate::serve::functions::{Functions, Registry};
 
+/// What one end puts up with from the other, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) write_timeout: Duration,
+    pub(crate) frame_timeout: Duration,
+    pub(crate) keepalive: KeepaliveSetting,
+    /// How many at once, and how many more each second.
+    pub(crate) bad_calls: (u32, u32),
+}
+
+/// When a silent end is asked whether it lives, and how long it may then be silent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keepalive {
+    pub(crate) interval: Duration,
+    pub(crate) limit: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeepaliveSetting {
+    /// On over a network, off on one machine: there the kernel tells if the other end is gone, and
+    /// one that merely stands still, in a debugger perhaps, may go on.
+    ByTransport,
+    On(Keepalive),
+    Off,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            write_timeout: Duration::from_secs(30),
+            frame_timeout: Duration::from_secs(30),
+            keepalive: KeepaliveSetting::ByTransport,
+            bad_calls: (10_000, 1_000),
+        }
+    }
+}
+
+impl Patience {
+    pub(crate) fn keepalive(&self, network: bool) -> Option<Keepalive> {
+        match self.keepalive {
+            KeepaliveSetting::On(keepalive) => Some(keepalive),
+            KeepaliveSetting::ByTransport if network => Some(Keepalive {
+                interval: Duration::from_secs(30),
+                limit: Duration::from_secs(30),
+            }),
+            KeepaliveSetting::ByTransport | KeepaliveSetting::Off => None,
+        }
+    }
+
+    /// A time of nothing would close each connection at once.
+    fn check(&self) -> Result<(), ConnectError> {
+        let keepalive = self.keepalive(false);
+        let times = [
+            ("write_timeout", Some(self.write_timeout)),
+            ("frame_timeout", Some(self.frame_timeout)),
+            ("the interval of keepalive", keepalive.map(|on| on.interval)),
+            ("the limit of keepalive", keepalive.map(|on| on.limit)),
+        ];
+        match times.iter().find(|(_, time)| *time == Some(Duration::ZERO)) {
+            Some((what, _)) => Err(ConnectError::Settings(format!(
+                "{what} is 0: expected a time, at least a millisecond"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// One end of connections that are yet to be opened.
 #[derive(Debug)]
 pub(crate) struct Side {
@@ -21,6 +88,7 @@ pub(crate) struct Side {
     pub(crate) timeout: Option<Duration>,
     pub(crate) close_timeout: Duration,
     pub(crate) open_timeout: Duration,
+    pub(crate) patience: Patience,
     #[cfg(feature = "tcp")]
     pub(crate) plaintext: bool,
 }
@@ -34,6 +102,7 @@ impl Default for Side {
             timeout: None,
             close_timeout: Duration::from_secs(5),
             open_timeout: Duration::from_secs(10),
+            patience: Patience::default(),
             #[cfg(feature = "tcp")]
             plaintext: false,
         }
@@ -48,6 +117,7 @@ pub(crate) struct SoundSide {
     timeout: Option<Duration>,
     close_timeout: Duration,
     pub(crate) open_timeout: Duration,
+    patience: Patience,
     #[cfg(feature = "tcp")]
     pub(crate) plaintext: bool,
 }
@@ -61,6 +131,7 @@ impl Side {
         self.limits
             .validate()
             .map_err(|error| ConnectError::Settings(error.to_string()))?;
+        self.patience.check()?;
         let instance = InstanceId(random().map_err(ConnectError::Random)?);
         Ok(SoundSide {
             registry: Arc::new(registry),
@@ -72,6 +143,7 @@ impl Side {
             timeout: self.timeout,
             close_timeout: self.close_timeout,
             open_timeout: self.open_timeout,
+            patience: self.patience,
             #[cfg(feature = "tcp")]
             plaintext: self.plaintext,
         })
@@ -85,6 +157,7 @@ impl SoundSide {
             limits: self.announcement.limits,
             timeout: self.timeout,
             close_timeout: self.close_timeout,
+            patience: self.patience,
             runtime,
         }
     }
@@ -140,6 +213,61 @@ macro_rules! side_methods {
             self
         }
 
+        /// How long a write may be stuck because the other end does not read; 30 seconds by default. Then
+        /// the channel closes with [`CloseReason::WriteTimedOut`](crate::CloseReason::WriteTimedOut).
+        ///
+        /// Each time that the system takes something, the time begins anew: an end that reads slowly is
+        /// waited for. What waits to be written is bounded by the limits of both ends meanwhile.
+        pub fn write_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.side.patience.write_timeout = timeout;
+            self
+        }
+
+        /// How long the other end may take to send a frame that it began; 30 seconds by default, and one
+        /// second more for each 64 KiB that have come. Then the channel closes with
+        /// [`CloseReason::FrameTimedOut`](crate::CloseReason::FrameTimedOut).
+        ///
+        /// A line that carries 64 KiB a second is fast enough for frames of any size, a slower one for
+        /// those that it carries in the given time. Bytes that trickle do not stretch it.
+        pub fn frame_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.side.patience.frame_timeout = timeout;
+            self
+        }
+
+        /// Asks the other end whether it lives when nothing came from it for `interval`, and closes the
+        /// channel with [`CloseReason::Unresponsive`](crate::CloseReason::Unresponsive) if nothing at all
+        /// comes within `limit` after that.
+        ///
+        /// By default it is on over TCP, 30 seconds each, and off on one machine: there the kernel tells
+        /// when the other program ends, and one that was merely stopped may go on. A channel on which
+        /// something comes all the time asks nothing. The answer does not depend on functions: a runtime
+        /// gives it that runs at all.
+        pub fn keepalive(
+            mut self,
+            interval: std::time::Duration,
+            limit: std::time::Duration,
+        ) -> Self {
+            self.side.patience.keepalive =
+                crate::side::KeepaliveSetting::On(crate::side::Keepalive { interval, limit });
+            self
+        }
+
+        /// Never asks whether the other end lives. If it vanishes without a sign, the channel stays open
+        /// until something is sent and not taken for the [`write_timeout`](Self::write_timeout).
+        pub fn without_keepalive(mut self) -> Self {
+            self.side.patience.keepalive = crate::side::KeepaliveSetting::Off;
+            self
+        }
+
+        /// How many calls of the other end on one channel may fail before they run, for an unknown
+        /// function, bad arguments or too much depth: `burst` at once and `per_second` each second;
+        /// 10 000 and 1 000 by default. More close the channel with
+        /// [`CloseReason::TooManyBadCalls`](crate::CloseReason::TooManyBadCalls).
+        pub fn bad_calls(mut self, burst: u32, per_second: u32) -> Self {
+            self.side.patience.bad_calls = (burst, per_second);
+            self
+        }
+
         /// Uses TCP without encryption: whoever is on the way can read all calls and change them. The
         /// secret is still proven, and is not shown.
         ///
@@ -159,3 +287,22 @@ macro_rules! side_methods {
     };
 }
 pub(crate) use side_methods;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_end_is_asked_by_default_where_it_may_vanish_without_a_sign() {
+        let patience = Patience::default();
+        assert!(patience.keepalive(false).is_none());
+        let on = patience.keepalive(true).unwrap();
+        let half_a_minute = Duration::from_secs(30);
+        assert_eq!((on.interval, on.limit), (half_a_minute, half_a_minute));
+        let off = Patience {
+            keepalive: KeepaliveSetting::Off,
+            ..patience
+        };
+        assert!(off.keepalive(true).is_none());
+    }
+}

@@ -10,10 +10,11 @@ use kaa_rpc_proto::frame::{self, Frame, Split};
 use kaa_rpc_proto::{Event, Violation};
 use tokio::time::Instant;
 
-use super::callers::Ended;
+use super::callers::{Ended, earlier};
 use super::opening::CloseOnDrop;
-use super::shared::{After, Closing, Shared, in_time};
+use super::shared::{After, Closing, Shared, State, in_time};
 use super::timer::Timer;
+use super::vigil::{Verdict, Vigil};
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
@@ -45,11 +46,13 @@ pub(crate) fn drive(
 }
 
 async fn drive_guarded(guard: CloseOnDrop, shared: Arc<Shared>, transport: Transport) {
+    let vigil = Vigil::new(shared.patience(), transport.is_network());
     let mut driver = Driver {
         dispatcher: Dispatcher::new(Arc::clone(&shared)),
         shared,
         transport,
         timer: Timer::default(),
+        vigil,
         partial: Vec::new(),
         writing: Vec::new(),
         written: 0,
@@ -69,6 +72,7 @@ struct Driver {
     transport: Transport,
     dispatcher: Dispatcher,
     timer: Timer,
+    vigil: Vigil,
     /// What was read and not yet handled: the beginning of a frame, or frames beyond the turn's limit.
     partial: Vec<u8>,
     /// Taken from the connection, and not yet all taken by the socket.
@@ -113,8 +117,8 @@ impl Driver {
             }
             if cork || pass.calls >= CALLS_A_TURN || pass.reads >= READS_A_TURN {
                 // A busy connection may not come to the end of a turn for long.
-                if self.is_overdue(cx) {
-                    return Poll::Ready(CloseReason::CloseTimedOut);
+                if let Some(reason) = self.overdue(cx) {
+                    return Poll::Ready(reason);
                 }
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -141,22 +145,29 @@ impl Driver {
         true
     }
 
-    /// Ends calls whose time is over; says whether that of an orderly close is.
-    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Ends calls whose time is over; tells if that of the connection is.
+    fn overdue(&mut self, cx: &mut Context<'_>) -> Option<CloseReason> {
         let mut after = After::default();
         let mut state = self.shared.lock();
-        self.timer.poll(&mut state, cx, &mut after);
+        let received = self.partial.len();
+        let vigil = &mut self.vigil;
+        let over = poll_time(&mut self.timer, vigil, received, &mut state, cx, &mut after);
         let closing = state.closing;
         drop(state);
         after.settle();
-        closing.is_some_and(|closing| closing.by <= Instant::now())
+        if closing.is_some_and(|closing| closing.by <= Instant::now()) {
+            return Some(CloseReason::CloseTimedOut);
+        }
+        over
     }
 
     /// Goes to sleep, unless there is something to do after all.
     fn end_turn(&mut self, cx: &mut Context<'_>) -> Option<Poll<CloseReason>> {
         let mut after = After::default();
         let mut state = self.shared.lock();
-        self.timer.poll(&mut state, cx, &mut after);
+        let received = self.partial.len();
+        let vigil = &mut self.vigil;
+        let over = poll_time(&mut self.timer, vigil, received, &mut state, cx, &mut after);
         let closing = state.closing;
         let blocked = !self.writing.is_empty();
         let Some(connection) = state.phase.connection() else {
@@ -180,6 +191,9 @@ impl Driver {
         }
         if closing.is_some_and(|closing| closing.by <= Instant::now()) {
             return Some(Poll::Ready(CloseReason::CloseTimedOut));
+        }
+        if let Some(reason) = over {
+            return Some(Poll::Ready(reason));
         }
         if more { None } else { Some(Poll::Pending) }
     }
@@ -242,6 +256,7 @@ impl Driver {
             Poll::Ready(Err(error)) => Err(self.reason(lost(error))),
             Poll::Ready(Ok(0)) => Err(self.reason(CloseReason::Ended)),
             Poll::Ready(Ok(_)) => {
+                self.vigil.read(Instant::now());
                 if self.has_whole_frame()? {
                     let partial = std::mem::take(&mut self.partial);
                     self.handle(&partial, pass)?;
@@ -262,7 +277,8 @@ impl Driver {
 
     /// Handles the frames at the beginning of `bytes`; keeps what is left.
     fn handle(&mut self, mut bytes: &[u8], pass: &mut Pass) -> Result<(), CloseReason> {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
+        self.vigil.read(began);
         let mut after = std::mem::take(&mut self.after);
         let mut result = Ok(());
         while pass.calls < CALLS_A_TURN && result.is_ok() {
@@ -281,7 +297,12 @@ impl Driver {
         pass.woken += after.settle();
         self.after = after;
         self.partial.extend_from_slice(bytes);
-        result.map_err(violation)
+        self.vigil.handled(began, !bytes.is_empty());
+        result.map_err(violation)?;
+        match self.dispatcher.bad_calls().is_spent() {
+            true => Err(CloseReason::TooManyBadCalls),
+            false => Ok(()),
+        }
     }
 
     fn handle_frame(
@@ -352,19 +373,29 @@ impl Driver {
             }
             let rest = self.writing.get(self.written..).unwrap_or_default();
             match self.transport.poll_write(cx, &[IoSlice::new(rest)]) {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.vigil.stuck();
+                    return Ok(());
+                }
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(count)) => self.wrote(count),
             }
         }
-        if !self.flushed
-            && let Poll::Ready(result) = self.transport.poll_flush(cx)
-        {
-            self.flushed = true;
-            return result;
+        if self.flushed {
+            return Ok(());
         }
-        Ok(())
+        match self.transport.poll_flush(cx) {
+            Poll::Pending => {
+                self.vigil.stuck();
+                Ok(())
+            }
+            Poll::Ready(result) => {
+                self.vigil.wrote();
+                self.flushed = true;
+                result
+            }
+        }
     }
 
     /// Takes over what is queued; from then on, nobody else writes until it is written.
@@ -381,6 +412,7 @@ impl Driver {
     fn wrote(&mut self, count: usize) {
         self.written += count;
         self.flushed = false;
+        self.vigil.wrote();
         let all = self.written >= self.writing.len();
         let mut state = self.shared.lock();
         if let Some(connection) = state.phase.connection() {
@@ -453,6 +485,34 @@ impl Driver {
         let shutdown = poll_fn(|cx| self.transport.poll_shutdown(cx));
         let _ = tokio::time::timeout(Duration::from_secs(1), shutdown).await;
     }
+}
+
+/// Looks at the timer: ends calls whose time is over, asks whether the other end lives, tells if it
+/// was too slow.
+fn poll_time(
+    timer: &mut Timer,
+    vigil: &mut Vigil,
+    received: usize,
+    state: &mut State,
+    cx: &mut Context<'_>,
+    after: &mut After,
+) -> Option<CloseReason> {
+    let mut over = None;
+    // The driver runs and need not be woken for it.
+    state.armed = earlier(state.armed, vigil.due());
+    timer.poll(state, cx, after, |state, now| {
+        match vigil.judge(now, received) {
+            Verdict::Fine => {}
+            Verdict::Ping => {
+                if let Some(connection) = state.phase.connection() {
+                    connection.ping();
+                }
+            }
+            Verdict::Over(reason) => over = Some(reason),
+        }
+        vigil.due()
+    });
+    over
 }
 
 fn lost(error: io::Error) -> CloseReason {

@@ -17,6 +17,7 @@ mod opening;
 mod served;
 mod shared;
 mod timer;
+mod vigil;
 
 pub(crate) use callers::{Ended, Name, Request, Started};
 pub(crate) use driver::drive;

@@ -75,7 +75,7 @@ fn poll_opening(
     if let Poll::Ready(opened) = opening.poll(cx) {
         return Poll::Ready(opened.map_err(|error| CloseReason::NotOpened(Arc::new(error))));
     }
-    shared.with(|state, after| timer.poll(state, cx, after));
+    shared.with(|state, after| timer.poll(state, cx, after, |_, _| None));
     let closing = shared.lock().closing;
     if closing.is_some() {
         Poll::Ready(Err(CloseReason::Closed))

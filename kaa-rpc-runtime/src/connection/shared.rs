@@ -23,6 +23,7 @@ use crate::peer::Peer;
 use crate::scope;
 use crate::serve::functions::Registry;
 use crate::serve::reply::{Reply, drop_quietly};
+use crate::side::Patience;
 use crate::transport::SocketWriter;
 
 /// One connection, shared by its handles, its calls and its driver.
@@ -44,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) timeout: Option<Duration>,
     /// The time that an orderly close may take.
     pub(crate) close_timeout: Duration,
+    /// The time that the other end has for its part.
+    pub(crate) patience: Patience,
     pub(crate) runtime: Handle,
 }
 
@@ -190,6 +193,10 @@ impl Shared {
             max_nesting: limits.max_nesting,
             max_items: limits.max_items,
         }
+    }
+
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.setup.patience
     }
 
     pub(crate) fn default_timeout(&self) -> Option<Duration> {

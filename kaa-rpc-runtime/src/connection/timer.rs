@@ -19,7 +19,14 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    pub(super) fn poll(&mut self, state: &mut State, cx: &mut Context<'_>, after: &mut After) {
+    /// `look`: whatever else is to be looked at; gives when that is again.
+    pub(super) fn poll(
+        &mut self,
+        state: &mut State,
+        cx: &mut Context<'_>,
+        after: &mut After,
+        mut look: impl FnMut(&mut State, Instant) -> Option<Instant>,
+    ) {
         while let Some(armed) = state.armed {
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
@@ -38,11 +45,12 @@ impl Timer {
             let served = state.served.expire(now, after);
             // A smaller call may have waited behind one that is overdue.
             state.unpark(after);
+            let looked = look(state, now);
             let closing = state
                 .closing
                 .map(|closing| closing.by)
                 .filter(|by| *by > now);
-            state.armed = earlier(earlier(made, served), closing);
+            state.armed = earlier(earlier(made, served), earlier(looked, closing));
         }
     }
 }

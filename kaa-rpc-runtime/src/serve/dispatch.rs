@@ -11,6 +11,7 @@ use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
 use kaa_rpc_proto::{Failure, FailureKind};
 use tokio::time::Instant;
 
+use super::budget::Budget;
 use super::functions::{Registration, Table, closest};
 use super::reply::{self, Reply};
 use crate::connection::{Responder, Running, Shared, too_deep};
@@ -28,6 +29,7 @@ pub(crate) struct Dispatcher {
     table: Arc<Table>,
     version: u64,
     slow: Slow,
+    bad_calls: Budget,
 }
 
 /// Whether first polls are timed. Reading the clock for each call is not free, so it is done only
@@ -58,12 +60,19 @@ impl Dispatcher {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let version = shared.functions().version();
         let table = shared.functions().table();
+        let bad_calls = Budget::new(shared.patience().bad_calls);
         Self {
             shared,
             table,
             version,
             slow: Slow::Unsuspected,
+            bad_calls,
         }
+    }
+
+    /// Of calls that cannot be run.
+    pub(crate) fn bad_calls(&self) -> &Budget {
+        &self.bad_calls
     }
 
     /// A pass over what was read took so long.
@@ -179,7 +188,15 @@ impl Dispatcher {
         }
     }
 
-    fn answer(&self, id: Option<CallId>, cost: u32, reply: Reply) {
+    fn answer(&mut self, id: Option<CallId>, cost: u32, reply: Reply) {
+        if let Reply::Failure(failure) = &reply
+            && matches!(
+                failure.kind,
+                FailureKind::UnknownFunction | FailureKind::BadArguments | FailureKind::TooDeep
+            )
+        {
+            self.bad_calls.take();
+        }
         if let (None, Reply::Failure(failure)) = (id, &reply)
             && let Some(more) = self.shared.functions().oneway_failed.report()
         {

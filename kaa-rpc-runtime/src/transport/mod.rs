@@ -130,6 +130,15 @@ impl Transport {
         false
     }
 
+    /// Whether the other end may be on another machine, and vanish without a sign.
+    pub(crate) fn is_network(&self) -> bool {
+        match self.kind() {
+            Kind::Unix | Kind::Other => false,
+            #[cfg(feature = "tcp")]
+            Kind::Tcp | Kind::PlainTcp => true,
+        }
+    }
+
     /// What tells this stream from all others, for the handshake. Empty for a Unix socket, which the
     /// kernel isolates.
     pub(crate) fn binding(&self) -> &[u8] {

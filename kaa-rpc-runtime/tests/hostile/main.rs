@@ -9,4 +9,5 @@ mod common;
 mod calls;
 mod flow;
 mod framing;
+mod patience;
 mod stage;

@@ -7,7 +7,7 @@ use kaa_rpc_proto::Violation;
 use kaa_rpc_runtime::codegen::Functions;
 use kaa_rpc_runtime::{
     Bytes, Channel, ClientConnected, CloseReason, Context, InProgress, Limits, Outcome, Server,
-    params,
+    ServerBuilder, params,
 };
 use tokio::runtime::Runtime;
 
@@ -41,6 +41,14 @@ impl Stage {
     }
 
     pub(crate) fn with_limits(runtime: Runtime, limits: Limits) -> Self {
+        Self::with(runtime, limits, |server| server)
+    }
+
+    pub(crate) fn with(
+        runtime: Runtime,
+        limits: Limits,
+        adjust: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
         let (folder, address) = private_address();
         let (probe, told) = probe();
         let (honest_probe, _) = crate::common::probe();
@@ -74,7 +82,7 @@ impl Stage {
                     })
                     .serial();
             }));
-        let server = runtime.block_on(server.bind(&address)).unwrap();
+        let server = runtime.block_on(adjust(server).bind(&address)).unwrap();
         let mut connected = server.client_connected();
         let honest_runtime = crate::common::multi_threaded();
         // A runtime of one thread runs only while it is waited for.
