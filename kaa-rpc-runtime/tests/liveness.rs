@@ -63,7 +63,7 @@ impl Drop for Client {
 /// A server at each kind of address, and its end of a channel to a client in another process.
 fn with_client(
     adjust: impl Fn(ServerBuilder) -> ServerBuilder,
-    body: impl AsyncFn(&Client, &Channel),
+    body: &impl AsyncFn(&Client, &Channel),
 ) {
     let (_folder, unix) = common::private_address();
     let tcp = cfg!(feature = "tcp").then_some("tcp:127.0.0.1:0");
@@ -98,7 +98,7 @@ async fn calls(channel: &Channel) -> u64 {
 fn a_process_that_is_stopped_for_less_than_the_limit_keeps_its_channel() {
     with_client(
         |server| server.keepalive(Duration::from_millis(100), Duration::from_secs(30)),
-        async |client, channel| {
+        &async |client: &Client, channel: &Channel| {
             assert_eq!(calls(channel).await, 42);
             client.signal("STOP");
             // Long enough to be asked.
@@ -117,7 +117,7 @@ fn a_process_that_is_stopped_for_less_than_the_limit_keeps_its_channel() {
 fn a_process_that_is_stopped_for_longer_loses_its_channel() {
     with_client(
         |server| server.keepalive(Duration::from_millis(100), Duration::from_secs(2)),
-        async |client, channel| {
+        &async |client: &Client, channel: &Channel| {
             assert_eq!(calls(channel).await, 42);
             client.signal("STOP");
             let stopped = Instant::now();
@@ -138,8 +138,8 @@ fn a_process_that_is_stopped_for_longer_loses_its_channel() {
 #[test]
 fn without_keepalive_a_stopped_process_keeps_its_channel() {
     with_client(
-        |server| server.without_keepalive(),
-        async |client, channel| {
+        ServerBuilder::without_keepalive,
+        &async |client: &Client, channel: &Channel| {
             client.signal("STOP");
             tokio::time::sleep(Duration::from_millis(600)).await;
             assert!(!channel.is_closed());
