@@ -113,6 +113,7 @@ impl End {
             CannotCall::TooLarge(_) => assert!(length > 60 << 10),
             CannotCall::Closing => assert!(self.connection.is_closing()),
             CannotCall::BadName => panic!("the name was good"),
+            CannotCall::TooManyStreams { .. } => panic!("there were no streams"),
         }
     }
 

@@ -146,6 +146,7 @@ fn all_frames() -> Vec<Frame<'static>> {
         depth: 3,
         remaining: Some(5_000_000),
         metadata: b"\x81\xa1a\xa1b",
+        streams: 0,
     };
     vec![
         Frame::Call {

@@ -50,6 +50,22 @@ pub enum Violation {
     TooManyPings,
     /// A cancel that does not go with a call: there was none with this id, or it was cancelled before.
     UnexpectedCancel(u32),
+    /// An item, or the end, of a stream that did not come with a live call, or is over.
+    NoSuchStream {
+        /// The call.
+        id: u32,
+        /// Which of its streams.
+        stream: u8,
+    },
+    /// More items of a stream than there was room for.
+    CreditExceeded {
+        /// How many we hold before any is taken.
+        max_stream_items: u32,
+        /// How many bytes of them.
+        max_stream_bytes: u64,
+    },
+    /// More room for items of a stream than we have sent, or room for none.
+    TooMuchCredit,
 }
 
 impl fmt::Display for Violation {
@@ -88,6 +104,23 @@ impl fmt::Display for Violation {
                     f,
                     "a cancel of call {id}, which was never made or is cancelled already"
                 )
+            }
+            Self::NoSuchStream { id, stream } => {
+                write!(
+                    f,
+                    "an item of stream {stream} of call {id}, which is not open"
+                )
+            }
+            Self::CreditExceeded {
+                max_stream_items,
+                max_stream_bytes,
+            } => write!(
+                f,
+                "more items of a stream than there was credit for: {max_stream_items} (max_stream_items) of \
+                 together {max_stream_bytes} bytes (max_stream_bytes)"
+            ),
+            Self::TooMuchCredit => {
+                f.write_str("credit for items of a stream that were not sent, or for none")
             }
         }
     }

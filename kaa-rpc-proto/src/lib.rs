@@ -21,7 +21,9 @@ pub mod msgpack;
 pub mod noise;
 mod secret;
 
-pub use connection::{CannotCall, Connection, Event, MAX_PINGS, Progress, Token, TooLarge};
+pub use connection::{
+    CannotCall, CannotSend, Connection, Event, MAX_PINGS, Progress, Token, TooLarge,
+};
 pub use error::Violation;
 pub use failure::{Failure, FailureKind};
 pub use limits::{LimitOutOfRange, Limits};

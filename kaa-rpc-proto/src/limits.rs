@@ -39,6 +39,10 @@ pub struct Limits {
     /// Items of one stream that may be sent before the receiver has taken any. 1 to 65536; by
     /// default 256.
     pub max_stream_items: u32,
+    /// Bytes of the frames of such items, together. One item takes at most half of it. Each stream that
+    /// comes with a call counts with so much against `max_request_bytes`. 64 KiB to 1 GiB; by default
+    /// 2 MiB.
+    pub max_stream_bytes: u32,
 }
 
 impl Default for Limits {
@@ -51,6 +55,7 @@ impl Default for Limits {
             max_nesting: 64,
             max_depth: 32,
             max_stream_items: 256,
+            max_stream_bytes: 2 << 20,
         }
     }
 }
@@ -63,6 +68,7 @@ impl Limits {
     const MAX_NESTING: RangeInclusive<u64> = 8..=64;
     const MAX_DEPTH: RangeInclusive<u64> = 1..=1024;
     const MAX_STREAM_ITEMS: RangeInclusive<u64> = 1..=1 << 16;
+    const MAX_STREAM_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 30;
 
     /// Checks that each limit is in its range.
     ///
@@ -81,10 +87,15 @@ impl Limits {
             "max_stream_items",
             self.max_stream_items,
             Self::MAX_STREAM_ITEMS,
+        )?;
+        check(
+            "max_stream_bytes",
+            self.max_stream_bytes,
+            Self::MAX_STREAM_BYTES,
         )
     }
 
-    /// Appends 64 bytes, 32 of them reserved.
+    /// Appends 64 bytes, 28 of them reserved.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.max_frame.to_be_bytes());
         out.extend_from_slice(&self.max_calls.to_be_bytes());
@@ -93,7 +104,8 @@ impl Limits {
         out.extend_from_slice(&self.max_nesting.to_be_bytes());
         out.extend_from_slice(&self.max_depth.to_be_bytes());
         out.extend_from_slice(&self.max_stream_items.to_be_bytes());
-        out.extend_from_slice(&[0; 32]);
+        out.extend_from_slice(&self.max_stream_bytes.to_be_bytes());
+        out.extend_from_slice(&[0; 28]);
     }
 
     /// Reads what [`Self::encode`] wrote, without judging the values.
@@ -106,8 +118,9 @@ impl Limits {
             max_nesting: reader.u32()?,
             max_depth: reader.u32()?,
             max_stream_items: reader.u32()?,
+            max_stream_bytes: reader.u32()?,
         };
-        reader.reserved::<32>()?;
+        reader.reserved::<28>()?;
         Ok(limits)
     }
 }
@@ -187,6 +200,7 @@ mod tests {
             max_nesting: 5,
             max_depth: 6,
             max_stream_items: 7,
+            max_stream_bytes: 8,
         };
         let mut bytes = Vec::new();
         limits.encode(&mut bytes);
@@ -200,7 +214,7 @@ mod tests {
     #[test]
     fn each_limit_out_of_its_range_is_named() {
         type Set = fn(&mut Limits, u64);
-        let cases: [(&str, Set, [u64; 2], [u64; 2]); 7] = [
+        let cases: [(&str, Set, [u64; 2], [u64; 2]); 8] = [
             (
                 "max_frame",
                 |l, n| {
@@ -245,6 +259,12 @@ mod tests {
                 |l, n| l.max_stream_items = n as u32,
                 [1, 65536],
                 [0, 65537],
+            ),
+            (
+                "max_stream_bytes",
+                |l, n| l.max_stream_bytes = n as u32,
+                [64 << 10, 1 << 30],
+                [(64 << 10) - 1, (1 << 30) + 1],
             ),
         ];
         for (name, set, good, bad) in cases {

@@ -24,7 +24,7 @@ def name(text, size):
 
 
 def hello(role, instance, nonce, offered, required, limits, service):
-    limits = struct.pack(">IIQIIII", *limits) + bytes(32)
+    limits = struct.pack(">IIQIIIII", *limits) + bytes(28)
     return (bytes([role]) + bytes(7) + instance + nonce + struct.pack(">QQ", offered, required)
             + limits + name(service, 64) + bytes(56))
 
@@ -68,7 +68,7 @@ def counted(first, count):
     return bytes(range(first, first + count))
 
 
-DEFAULT_LIMITS = (16 << 20, 1024, 64 << 20, 1 << 18, 64, 32, 256)
+DEFAULT_LIMITS = (16 << 20, 1024, 64 << 20, 1 << 18, 64, 32, 256, 2 << 20)
 
 VECTORS = [
     vector(
@@ -79,9 +79,9 @@ VECTORS = [
     vector(
         counted(0x80, 16), "screen-1", 5, b"a channel of its own",
         client=(counted(0xa0, 16), counted(0xb0, 32), 0b0111, 0b0001,
-                (1 << 16, 1, 1 << 16, 1 << 10, 8, 1, 1), "media.player"),
+                (1 << 16, 1, 1 << 16, 1 << 10, 8, 1, 1, 1 << 16), "media.player"),
         server=(counted(0xd0, 16), counted(0xe0, 32), 0b1011, 0b0010,
-                (1 << 30, 1 << 20, 1 << 40, 1 << 30, 64, 1024, 1 << 16), "media.player"),
+                (1 << 30, 1 << 20, 1 << 40, 1 << 30, 64, 1024, 1 << 16, 1 << 30), "media.player"),
     ),
 ]
 

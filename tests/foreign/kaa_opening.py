@@ -82,8 +82,9 @@ class Limits(NamedTuple):
     max_nesting: int = 64
     max_depth: int = 32
     max_stream_items: int = 256
+    max_stream_bytes: int = 1 << 21
 
-    FORM = ">IIQIIII32x"
+    FORM = ">IIQIIIII28x"
 
     def check(self):
         ranges = {
@@ -94,6 +95,7 @@ class Limits(NamedTuple):
             "max_nesting": (8, 64),
             "max_depth": (1, 1024),
             "max_stream_items": (1, 1 << 16),
+            "max_stream_bytes": (1 << 16, 1 << 30),
         }
         for name, (lowest, highest) in ranges.items():
             if not lowest <= getattr(self, name) <= highest:

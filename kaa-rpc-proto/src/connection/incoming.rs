@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::CannotSend;
+use super::room::{Amount, Receiving, Sending};
 use crate::error::Violation;
-use crate::frame::CallId;
+use crate::frame::{CallId, StreamNumber};
 use crate::limits::Limits;
 
 /// Calls in flight, checked against the window that this end announced.
@@ -28,26 +30,53 @@ pub(super) struct Incoming {
     /// Calls and oneway calls that were accepted since the connection opened.
     accepted: u64,
     goodbye: bool,
+    stray: Stray,
 }
 
 /// What is known of an id.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Place {
-    /// The length of its call's frame.
-    cost: u32,
     state: State,
     /// Its last call, which may have ended, was not cancelled yet. A cancel is sent at most once for a
     /// call, and a call for an id that was used before comes after the cancel of the call before it.
     may_be_cancelled: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 enum State {
     #[default]
     Vacant,
-    Live,
+    Live(Live),
     /// The final frame is queued.
     Ended,
+}
+
+#[derive(Debug)]
+struct Live {
+    cost: u64,
+    /// Which call since opening this is: two calls may have one id, one after the other.
+    number: u64,
+    /// Of the streams that came with it, and of what it yields.
+    streams: Vec<Receiving>,
+    yields: Option<Box<Sending>>,
+}
+
+/// What may still come for calls that have ended: the other end did not know yet.
+#[derive(Debug, Default)]
+struct Stray {
+    /// Frames of items, and of ends of streams.
+    items: u64,
+    /// Items of yields that may be given back.
+    credit: u64,
+}
+
+/// What becomes of an item of a stream that came with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// It is for the call that was accepted as this one.
+    Wanted(u64),
+    /// Nobody wants it any more.
+    Dropped,
 }
 
 #[derive(Debug)]
@@ -61,13 +90,14 @@ struct Ending {
 }
 
 impl Incoming {
-    /// Takes a call in; `false`: it came after goodbye and is not run.
+    /// Takes a call in and gives its number; `None`: it came after goodbye and is not run.
     pub(super) fn start(
         &mut self,
         id: CallId,
-        cost: u32,
+        cost: u64,
+        streams: u8,
         local: &Limits,
-    ) -> Result<bool, Violation> {
+    ) -> Result<Option<u64>, Violation> {
         if id >= local.max_calls {
             return Err(Violation::IdOutOfRange {
                 id,
@@ -75,34 +105,41 @@ impl Incoming {
             });
         }
         let index = id as usize;
-        if self.state(id) != State::Vacant {
+        let taken = |place: &Place| !matches!(place.state, State::Vacant);
+        if self.calls.get(index).is_some_and(taken) {
             return Err(Violation::IdInUse(id));
         }
         if !self.goodbye {
             self.take_room(cost, local)?;
         }
         if self.calls.len() <= index {
-            self.calls.resize(index + 1, Place::default());
+            self.calls.resize_with(index + 1, Place::default);
         }
         if let Some(place) = self.calls.get_mut(index) {
             place.may_be_cancelled = true;
-            if !self.goodbye {
-                place.cost = cost;
-                place.state = State::Live;
-            }
         }
+        let streams: Vec<Receiving> = (0..streams).map(|_| Receiving::new(local)).collect();
         if self.goodbye {
-            return Ok(false);
+            self.stray.items += streams.iter().map(Receiving::expected).sum::<u64>();
+            return Ok(None);
         }
         self.accepted += 1;
         self.live += 1;
-        Ok(true)
+        if let Some(place) = self.calls.get_mut(index) {
+            place.state = State::Live(Live {
+                cost,
+                number: self.accepted,
+                streams,
+                yields: None,
+            });
+        }
+        Ok(Some(self.accepted))
     }
 
     /// Takes a oneway call in; `false`: it came after goodbye and is not run. Its slot is given back
     /// all the same, because oneway calls have no ids by which the caller could tell it from others.
     pub(super) fn start_oneway(&mut self, cost: u32, local: &Limits) -> Result<bool, Violation> {
-        self.take_room(cost, local)?;
+        self.take_room(u64::from(cost), local)?;
         if self.goodbye {
             self.give_back(cost);
             return Ok(false);
@@ -112,14 +149,13 @@ impl Incoming {
         Ok(true)
     }
 
-    fn take_room(&mut self, cost: u32, local: &Limits) -> Result<(), Violation> {
+    fn take_room(&mut self, cost: u64, local: &Limits) -> Result<(), Violation> {
         if self.taken >= local.max_calls {
             return Err(Violation::WindowExceeded {
                 window: local.max_calls,
             });
         }
-        // A single call always fits: `max_request_bytes` is at least `max_frame`.
-        let bytes = self.taken_bytes + u64::from(cost);
+        let bytes = self.taken_bytes.saturating_add(cost);
         if bytes > local.max_request_bytes {
             return Err(Violation::RequestBytesExceeded {
                 max_request_bytes: local.max_request_bytes,
@@ -132,13 +168,8 @@ impl Incoming {
 
     /// Whether the call runs: its final frame is not even queued.
     pub(super) fn is_live(&self, id: CallId) -> bool {
-        self.state(id) == State::Live
-    }
-
-    fn state(&self, id: CallId) -> State {
-        self.calls
-            .get(id as usize)
-            .map_or(State::Vacant, |place| place.state)
+        let live = |place: &Place| matches!(place.state, State::Live(_));
+        self.calls.get(id as usize).is_some_and(live)
     }
 
     /// A cancel came. Says whether the call is live: its final frame may have crossed the cancel.
@@ -146,10 +177,141 @@ impl Incoming {
         match self.calls.get_mut(id as usize) {
             Some(place) if place.may_be_cancelled => {
                 place.may_be_cancelled = false;
-                Ok(place.state == State::Live)
+                Ok(matches!(place.state, State::Live(_)))
             }
             _ => Err(Violation::UnexpectedCancel(id)),
         }
+    }
+
+    fn live(&mut self, id: CallId) -> Option<&mut Live> {
+        match &mut self.calls.get_mut(id as usize)?.state {
+            State::Live(live) => Some(live),
+            _ => None,
+        }
+    }
+
+    /// Takes room for an item that the call gives.
+    pub(super) fn give_item(
+        &mut self,
+        id: CallId,
+        number: u64,
+        cost: u32,
+        peer: &Limits,
+    ) -> Result<(), CannotSend> {
+        let live = match self.calls.get_mut(id as usize) {
+            Some(Place {
+                state: State::Live(live),
+                may_be_cancelled: true,
+            }) if live.number == number => live,
+            // Who has cancelled the call wants no more of it.
+            _ => return Err(CannotSend::Over),
+        };
+        let yields = live
+            .yields
+            .get_or_insert_with(|| Box::new(Sending::new(peer)));
+        if yields.take(cost) {
+            Ok(())
+        } else {
+            Err(CannotSend::NoCredit)
+        }
+    }
+
+    /// The caller has taken items that the call gave. Says whether the call is live.
+    pub(super) fn credit(&mut self, id: CallId, amount: Amount) -> Result<bool, Violation> {
+        if let Some(live) = self.live(id) {
+            let yields = live.yields.as_mut().ok_or(Violation::TooMuchCredit)?;
+            yields.give(amount)?;
+            return Ok(true);
+        }
+        let left = self.stray.credit.checked_sub(u64::from(amount.items));
+        self.stray.credit = left.ok_or(Violation::TooMuchCredit)?;
+        Ok(false)
+    }
+
+    /// An item of a stream came.
+    pub(super) fn item(
+        &mut self,
+        id: CallId,
+        stream: StreamNumber,
+        cost: u32,
+    ) -> Result<Input, Violation> {
+        let Some((number, input)) = self.input(id, stream)? else {
+            return Ok(Input::Dropped);
+        };
+        input.receive(cost)?;
+        Ok(if input.stopped {
+            Input::Dropped
+        } else {
+            Input::Wanted(number)
+        })
+    }
+
+    /// The end of a stream came.
+    pub(super) fn end_stream(
+        &mut self,
+        id: CallId,
+        stream: StreamNumber,
+    ) -> Result<Input, Violation> {
+        let Some((number, input)) = self.input(id, stream)? else {
+            return Ok(Input::Dropped);
+        };
+        input.over = true;
+        Ok(if input.stopped {
+            Input::Dropped
+        } else {
+            Input::Wanted(number)
+        })
+    }
+
+    /// The stream of a live call, for which a frame came. `None`: the call has ended meanwhile.
+    fn input(
+        &mut self,
+        id: CallId,
+        stream: StreamNumber,
+    ) -> Result<Option<(u64, &mut Receiving)>, Violation> {
+        let no_such_stream = Violation::NoSuchStream { id, stream };
+        if !self.is_live(id) {
+            let left = self.stray.items.checked_sub(1);
+            self.stray.items = left.ok_or(no_such_stream)?;
+            return Ok(None);
+        }
+        let input = self.live(id).and_then(|live| {
+            let input = live.streams.get_mut(usize::from(stream))?;
+            (!input.over).then_some((live.number, input))
+        });
+        input.map(Some).ok_or(no_such_stream)
+    }
+
+    /// Items of a stream were taken; gives what is to be told of that now.
+    pub(super) fn taken(
+        &mut self,
+        id: CallId,
+        number: u64,
+        stream: StreamNumber,
+        amount: Amount,
+    ) -> Option<Amount> {
+        self.numbered(id, number, stream)?.taken(amount)
+    }
+
+    /// No more items of a stream are wanted. Says whether that is to be told.
+    pub(super) fn stop(&mut self, id: CallId, number: u64, stream: StreamNumber) -> bool {
+        self.numbered(id, number, stream).is_some_and(|input| {
+            let told = !input.stopped && !input.over;
+            input.stopped = true;
+            told
+        })
+    }
+
+    fn numbered(
+        &mut self,
+        id: CallId,
+        number: u64,
+        stream: StreamNumber,
+    ) -> Option<&mut Receiving> {
+        self.live(id)
+            .filter(|live| live.number == number)?
+            .streams
+            .get_mut(usize::from(stream))
     }
 
     /// Ends a live call. Its final frame is queued and ends at `end` in the stream.
@@ -157,17 +319,21 @@ impl Incoming {
         let Some(place) = self.calls.get_mut(id as usize) else {
             return;
         };
-        if place.state != State::Live {
+        let State::Live(live) = &place.state else {
             return;
+        };
+        let cost = live.cost;
+        self.stray.items += live.streams.iter().map(Receiving::expected).sum::<u64>();
+        if let Some(yields) = &live.yields {
+            self.stray.credit += u64::from(yields.outstanding());
         }
         place.state = State::Ended;
-        let cost = place.cost;
         self.live -= 1;
         self.unwritten.push_back(Ending {
             end,
             id: Some(id),
             calls: 1,
-            bytes: u64::from(cost),
+            bytes: cost,
         });
     }
 

@@ -17,9 +17,12 @@
 //! place in the window, so that nobody can start more than the window by cancelling. At the callee's
 //! end that is when the final frame was written, not when it was queued.
 
+mod event;
 mod incoming;
+mod items;
 mod outgoing;
 mod pings;
+mod room;
 
 use crate::error::Violation;
 use crate::frame::{CallHead, CallId, Frame, ID_BYTES, LENGTH_BYTES, MAX_NAME};
@@ -28,7 +31,9 @@ use crate::limits::Limits;
 use incoming::Incoming;
 use outgoing::Outgoing;
 use pings::Pings;
+use room::Amount;
 
+pub use event::{CannotCall, CannotSend, Event, Progress, TooLarge};
 pub use pings::MAX_PINGS;
 
 /// An output buffer that grew beyond this is given back when it is empty, in bytes.
@@ -50,68 +55,6 @@ pub struct Connection {
     /// Position in the stream up to which the kernel has the bytes.
     written: u64,
     pings: Pings,
-}
-
-/// What a frame means for the driver.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// Run this. `id` is `None` for a oneway call.
-    Call {
-        /// To answer with, unless oneway.
-        id: Option<CallId>,
-        /// The frame's length, to be given back with [`Connection::oneway_done`].
-        cost: u32,
-        /// Name and circumstances.
-        head: CallHead<'a>,
-        /// An array, then a map; not yet looked at.
-        arguments: &'a [u8],
-    },
-    /// One of our calls ended well; there is a place in the window. No token: it was cancelled.
-    Result(Option<Token>, &'a [u8]),
-    /// One of our calls failed; there is a place in the window. No token: it was cancelled.
-    Error(Option<Token>, &'a [u8]),
-    /// The caller of a call that we serve no longer wants it.
-    Cancel(CallId),
-    /// There are places in the window.
-    Freed,
-    /// The other end makes no more calls and did not run these of ours.
-    Goodbye(Vec<Token>),
-    /// A pong is to be sent, or came.
-    Liveness,
-    /// A call that came after our goodbye: not run.
-    Refused,
-}
-
-/// Why a call cannot be sent. Nothing of it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CannotCall {
-    /// As many calls are in flight as the other end announced: wait for an [`Event::Freed`],
-    /// [`Event::Result`] or [`Event::Error`].
-    WindowFull,
-    /// The frame is longer than the other end accepts.
-    TooLarge(TooLarge),
-    /// The name is empty or longer than [`MAX_NAME`] bytes.
-    BadName,
-    /// One of the ends has said goodbye.
-    Closing,
-}
-
-/// A frame that is longer than the other end accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLarge {
-    /// Its length in bytes.
-    pub length: usize,
-    /// What the other end announced, in bytes.
-    pub max_frame: u32,
-}
-
-/// How far a call got that will never have an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Not one byte was given to the kernel.
-    NeverSent,
-    /// Some were: it may have run.
-    MayHaveRun,
 }
 
 impl Connection {
@@ -150,8 +93,11 @@ impl Connection {
         head: &CallHead<'_>,
         arguments: &[u8],
     ) -> Result<CallId, CannotCall> {
-        let cost = self.admit(Frame::overhead(head), head, arguments)?;
-        let id = self.outgoing.start(token, cost, self.queued);
+        let length = self.admit(Frame::overhead(head), head, arguments)?;
+        let peer = *self.peer();
+        let id = self
+            .outgoing
+            .start(token, length, head.streams, self.queued, &peer);
         self.push(&Frame::Call {
             id,
             head: *head,
@@ -190,9 +136,18 @@ impl Connection {
             return Err(CannotCall::BadName);
         }
         let length = overhead + arguments.len() - LENGTH_BYTES;
-        let cost = self.check_length(length).map_err(CannotCall::TooLarge)?;
+        let length = self.check_length(length).map_err(CannotCall::TooLarge)?;
+        let cost = outgoing::cost(length, head.streams, self.peer());
+        let max_request_bytes = self.peer().max_request_bytes;
+        if cost > max_request_bytes {
+            // Only streams can make it so: `max_request_bytes` is at least `max_frame`.
+            return Err(CannotCall::TooManyStreams {
+                cost,
+                max_request_bytes,
+            });
+        }
         if self.outgoing.has_room(cost, self.peer()) {
-            Ok(cost)
+            Ok(length)
         } else {
             Err(CannotCall::WindowFull)
         }
@@ -209,12 +164,12 @@ impl Connection {
     /// Tells the callee that the result of `id` is not wanted any more; its token comes in no later
     /// event. Nothing happens if the call is not live.
     pub fn cancel(&mut self, id: CallId) {
-        if self.outgoing.forget(id) {
+        if self.outgoing.cancel(id) {
             self.push(&Frame::Cancel { id });
         }
     }
 
-    /// Lets the call run on, but its token comes in no later event.
+    /// Lets the call run on, but its token comes in no later event. What it yields is dropped.
     pub fn detach(&mut self, id: CallId) {
         self.outgoing.forget(id);
     }
@@ -332,18 +287,18 @@ impl Connection {
                 arguments,
             } => {
                 self.check_goodbye()?;
-                let accepted = self
-                    .incoming
-                    .start(id, length, self.opened.local_limits())?;
-                Ok(if accepted {
-                    Event::Call {
+                let local = self.opened.local_limits();
+                let cost = outgoing::cost(length, head.streams, local);
+                let accepted = self.incoming.start(id, cost, head.streams, local)?;
+                Ok(match accepted {
+                    Some(number) => Event::Call {
                         id: Some(id),
+                        number,
                         cost: length,
                         head,
                         arguments,
-                    }
-                } else {
-                    Event::Refused
+                    },
+                    None => Event::Refused,
                 })
             }
             Frame::Oneway { head, arguments } => {
@@ -354,6 +309,7 @@ impl Connection {
                 Ok(if accepted {
                     Event::Call {
                         id: None,
+                        number: 0,
                         cost: length,
                         head,
                         arguments,
@@ -367,6 +323,31 @@ impl Connection {
             }
             Frame::Error { id, failure } => {
                 Ok(Event::Error(self.outgoing.end(id, self.written)?, failure))
+            }
+            Frame::Yield { id, value } => self.handle_yield(id, value, length),
+            Frame::Credit { id, items, bytes } => {
+                let live = self.incoming.credit(id, Amount { items, bytes })?;
+                Ok(if live {
+                    Event::Credit(id)
+                } else {
+                    Event::Liveness
+                })
+            }
+            Frame::Item { id, stream, value } => self.handle_item(id, stream, value, length),
+            Frame::End { id, stream, broken } => self.handle_end(id, stream, broken),
+            Frame::Grant {
+                id,
+                stream,
+                items,
+                bytes,
+            } => {
+                let amount = Amount { items, bytes };
+                let token = self.outgoing.granted(id, stream, amount, self.written)?;
+                Ok(token.map_or(Event::Liveness, |token| Event::Grant(token, stream)))
+            }
+            Frame::Stop { id, stream } => {
+                let token = self.outgoing.stopped(id, stream, self.written)?;
+                Ok(token.map_or(Event::Liveness, |token| Event::Stop(token, stream)))
             }
             // The final frame may have crossed the cancel: an id that is not live is no violation.
             Frame::Cancel { id } => Ok(if self.incoming.cancel(id)? {

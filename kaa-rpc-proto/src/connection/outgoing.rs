@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::Token;
+use super::room::{Amount, Receiving, Sending};
+use super::{CannotSend, Token};
 use crate::error::Violation;
-use crate::frame::{CallId, LENGTH_BYTES};
+use crate::frame::{CallId, LENGTH_BYTES, StreamNumber};
 use crate::limits::Limits;
 
 /// Calls in flight. Ids are dense and the one that was freed last is used first, so the table is as long as the
@@ -27,24 +28,40 @@ pub(super) struct Outgoing {
     goodbye: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Call {
     Vacant,
-    Live {
-        /// `None`: nobody waits for it any more.
-        token: Option<Token>,
-        cost: u32,
-        /// Position of the frame in the stream.
-        start: u64,
-        /// Which call since opening this is, counted from 1.
-        number: u64,
-    },
+    Live(Live),
+}
+
+#[derive(Debug)]
+struct Live {
+    /// `None`: nobody waits for it any more.
+    token: Option<Token>,
+    cancelled: bool,
+    cost: u64,
+    /// Positions of the frame in the stream.
+    start: u64,
+    end: u64,
+    /// Which call since opening this is, counted from 1.
+    number: u64,
+    /// Of the streams that go with it, and of what it yields.
+    streams: Vec<Sending>,
+    yields: Option<Box<Receiving>>,
+}
+
+/// What becomes of an item that a call has given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// Somebody waits for the call.
+    Wanted(Token),
+    /// It is dropped; this much is to be told as taken.
+    Ignored(Option<Amount>),
 }
 
 impl Outgoing {
-    pub(super) fn has_room(&self, cost: u32, peer: &Limits) -> bool {
-        // A single call always fits: a window is at least one call and one frame.
-        self.in_flight() < peer.max_calls && self.bytes + u64::from(cost) <= peer.max_request_bytes
+    pub(super) fn has_room(&self, cost: u64, peer: &Limits) -> bool {
+        self.in_flight() < peer.max_calls && self.bytes + cost <= peer.max_request_bytes
     }
 
     pub(super) fn in_flight(&self) -> u32 {
@@ -55,16 +72,29 @@ impl Outgoing {
         self.in_flight() == 0
     }
 
-    pub(super) fn start(&mut self, token: Token, cost: u32, start: u64) -> CallId {
+    /// `length` is that of its frame, which will begin at `start` in the stream.
+    pub(super) fn start(
+        &mut self,
+        token: Token,
+        length: u32,
+        streams: u8,
+        start: u64,
+        peer: &Limits,
+    ) -> CallId {
+        let cost = cost(length, streams, peer);
         self.sent += 1;
         self.live += 1;
-        self.bytes += u64::from(cost);
-        let call = Call::Live {
+        self.bytes += cost;
+        let call = Call::Live(Live {
             token: Some(token),
+            cancelled: false,
             cost,
             start,
+            end: end_of(start, length),
             number: self.sent,
-        };
+            streams: (0..streams).map(|_| Sending::new(peer)).collect(),
+            yields: None,
+        });
         if let Some(id) = self.free.pop()
             && let Some(place) = self.calls.get_mut(id as usize)
         {
@@ -85,32 +115,137 @@ impl Outgoing {
         self.unwritten_bytes += u64::from(cost);
     }
 
-    /// Nobody waits for `id` any more. Says whether somebody did.
-    pub(super) fn forget(&mut self, id: CallId) -> bool {
+    fn live(&mut self, id: CallId) -> Option<&mut Live> {
         match self.calls.get_mut(id as usize) {
-            Some(Call::Live { token, .. }) => token.take().is_some(),
-            _ => false,
+            Some(Call::Live(live)) => Some(live),
+            _ => None,
         }
+    }
+
+    /// The live call to which a frame came, when the stream was written up to `written`.
+    ///
+    /// What was not written cannot have been answered. To take such an answer would let the other end
+    /// make us call on and on without reading anything.
+    fn answered(&mut self, id: CallId, written: u64) -> Result<&mut Live, Violation> {
+        self.live(id)
+            .filter(|live| live.end <= written)
+            .ok_or(Violation::NoSuchCall(id))
+    }
+
+    /// Nobody waits for `id` any more.
+    pub(super) fn forget(&mut self, id: CallId) {
+        if let Some(live) = self.live(id) {
+            live.token = None;
+        }
+    }
+
+    /// Nobody wants `id` any more. Says whether somebody did.
+    pub(super) fn cancel(&mut self, id: CallId) -> bool {
+        let Some(live) = self.live(id) else {
+            return false;
+        };
+        live.cancelled = live.token.take().is_some();
+        live.cancelled
     }
 
     /// A final frame came, when the stream was written up to `written`.
     pub(super) fn end(&mut self, id: CallId, written: u64) -> Result<Option<Token>, Violation> {
-        match self.calls.get_mut(id as usize) {
-            // What was not written cannot have been answered. To take such an answer would let the
-            // other end make us call on and on without reading anything.
-            Some(
-                place @ &mut Call::Live {
-                    token, cost, start, ..
-                },
-            ) if end_of(start, cost) <= written => {
-                *place = Call::Vacant;
-                self.live -= 1;
-                self.bytes -= u64::from(cost);
-                self.free.push(id);
-                Ok(token)
-            }
-            _ => Err(Violation::NoSuchCall(id)),
+        let live = self.answered(id, written)?;
+        let (token, cost) = (live.token, live.cost);
+        if let Some(place) = self.calls.get_mut(id as usize) {
+            *place = Call::Vacant;
         }
+        self.live -= 1;
+        self.bytes -= cost;
+        self.free.push(id);
+        Ok(token)
+    }
+
+    /// The call has given an item.
+    pub(super) fn given(
+        &mut self,
+        id: CallId,
+        item: u32,
+        written: u64,
+        local: &Limits,
+    ) -> Result<Given, Violation> {
+        let live = self.answered(id, written)?;
+        let yields = live
+            .yields
+            .get_or_insert_with(|| Box::new(Receiving::new(local)));
+        yields.receive(item)?;
+        Ok(match live.token {
+            Some(token) => Given::Wanted(token),
+            // Who has cancelled it wants it to stop.
+            None if live.cancelled => Given::Ignored(None),
+            None => Given::Ignored(yields.taken(Amount::one(item))),
+        })
+    }
+
+    /// Items that the call gave were taken; gives what is to be told of that now.
+    pub(super) fn taken(&mut self, id: CallId, amount: Amount) -> Option<Amount> {
+        let live = self.live(id).filter(|live| !live.cancelled)?;
+        live.yields.as_mut()?.taken(amount)
+    }
+
+    /// Takes room for an item of a stream that goes with the call.
+    pub(super) fn send_item(
+        &mut self,
+        id: CallId,
+        stream: StreamNumber,
+        item: u32,
+    ) -> Result<(), CannotSend> {
+        let stream = self.open_stream(id, stream).ok_or(CannotSend::Over)?;
+        if stream.take(item) {
+            Ok(())
+        } else {
+            Err(CannotSend::NoCredit)
+        }
+    }
+
+    /// No more items will be sent. Says whether that is to be told.
+    pub(super) fn end_stream(&mut self, id: CallId, stream: StreamNumber) -> bool {
+        self.open_stream(id, stream)
+            .is_some_and(|stream| !std::mem::replace(&mut stream.over, true))
+    }
+
+    fn open_stream(&mut self, id: CallId, stream: StreamNumber) -> Option<&mut Sending> {
+        self.live(id)
+            .filter(|live| !live.cancelled)?
+            .streams
+            .get_mut(usize::from(stream))
+            .filter(|stream| !stream.over)
+    }
+
+    /// The callee has taken items of a stream.
+    pub(super) fn granted(
+        &mut self,
+        id: CallId,
+        stream: StreamNumber,
+        amount: Amount,
+        written: u64,
+    ) -> Result<Option<Token>, Violation> {
+        let live = self.answered(id, written)?;
+        live.streams
+            .get_mut(usize::from(stream))
+            .ok_or(Violation::NoSuchStream { id, stream })?
+            .give(amount)?;
+        Ok(live.token)
+    }
+
+    /// The callee wants no more items of a stream.
+    pub(super) fn stopped(
+        &mut self,
+        id: CallId,
+        stream: StreamNumber,
+        written: u64,
+    ) -> Result<Option<Token>, Violation> {
+        let live = self.answered(id, written)?;
+        live.streams
+            .get_mut(usize::from(stream))
+            .ok_or(Violation::NoSuchStream { id, stream })?
+            .over = true;
+        Ok(live.token)
     }
 
     /// A `done` frame came, when the stream was written up to `written`.
@@ -157,19 +292,14 @@ impl Outgoing {
         self.goodbye = Some(calls);
         let mut not_run = Vec::new();
         for (id, place) in self.calls.iter_mut().enumerate() {
-            if let Call::Live {
-                token,
-                cost,
-                number,
-                ..
-            } = *place
-                && number > calls
+            if let Call::Live(live) = place
+                && live.number > calls
             {
-                not_run.extend(token);
-                *place = Call::Vacant;
+                not_run.extend(live.token);
                 self.live -= 1;
-                self.bytes -= u64::from(cost);
+                self.bytes -= live.cost;
                 self.free.push(id as CallId);
+                *place = Call::Vacant;
             }
         }
         Ok(not_run)
@@ -184,17 +314,19 @@ impl Outgoing {
             ..Self::default()
         };
         calls.into_iter().filter_map(|call| match call {
-            Call::Live {
-                token: Some(token),
-                start,
-                ..
-            } => Some((token, start)),
-            _ => None,
+            Call::Live(live) => live.token.map(|token| (token, live.start)),
+            Call::Vacant => None,
         })
     }
 }
 
+/// What a call counts against `max_request_bytes`: its frame, and what its streams may make the callee
+/// hold.
+pub(super) fn cost(length: u32, streams: u8, callee: &Limits) -> u64 {
+    u64::from(length) + u64::from(streams) * u64::from(callee.max_stream_bytes)
+}
+
 /// Where the frame that begins at `start` ends in the stream.
-fn end_of(start: u64, cost: u32) -> u64 {
-    start + LENGTH_BYTES as u64 + u64::from(cost)
+fn end_of(start: u64, length: u32) -> u64 {
+    start + LENGTH_BYTES as u64 + u64::from(length)
 }

@@ -99,6 +99,7 @@ fn frames_are_as_the_document_shows() {
             depth: fields.text("depth").parse().unwrap_or(0),
             remaining: fields.text("remaining").parse().ok(),
             metadata: &metadata,
+            streams: fields.text("streams").parse().unwrap_or(0),
         };
         let frame = match kind.as_str() {
             "call" => Frame::Call {
@@ -114,6 +115,35 @@ fn frames_are_as_the_document_shows() {
             "error" => Frame::Error {
                 id: fields.number("id"),
                 failure,
+            },
+            "yield" => Frame::Yield {
+                id: fields.number("id"),
+                value,
+            },
+            "credit" => Frame::Credit {
+                id: fields.number("id"),
+                items: fields.number("items"),
+                bytes: fields.number("bytes"),
+            },
+            "item" => Frame::Item {
+                id: fields.number("id"),
+                stream: fields.number("stream"),
+                value,
+            },
+            "end" => Frame::End {
+                id: fields.number("id"),
+                stream: fields.number("stream"),
+                broken: fields.number::<u8>("broken") == 1,
+            },
+            "grant" => Frame::Grant {
+                id: fields.number("id"),
+                stream: fields.number("stream"),
+                items: fields.number("items"),
+                bytes: fields.number("bytes"),
+            },
+            "stop" => Frame::Stop {
+                id: fields.number("id"),
+                stream: fields.number("stream"),
             },
             "cancel" => Frame::Cancel {
                 id: fields.number("id"),
@@ -141,7 +171,7 @@ fn frames_are_as_the_document_shows() {
         kinds.push(bytes[4]);
     }
     kinds.dedup();
-    assert_eq!(kinds, [1, 2, 3, 4, 7, 8, 9, 10, 11], "each kind is shown");
+    assert_eq!(kinds, (1..=15).collect::<Vec<u8>>(), "each kind is shown");
 }
 
 #[test]

@@ -117,6 +117,12 @@ impl Model {
                     "an answer to {id}, which does not run"
                 );
             }
+            Frame::Yield { .. }
+            | Frame::Credit { .. }
+            | Frame::Item { .. }
+            | Frame::End { .. }
+            | Frame::Grant { .. }
+            | Frame::Stop { .. } => return Err("no schedule has items".to_owned()),
             Frame::Cancel { id } => {
                 ensure!(end.cancelled.insert(id), "{id} is cancelled twice");
             }
@@ -161,11 +167,9 @@ impl Model {
         let accepts = self.accepts(to);
         let end = &mut self.ends[to];
         match *frame {
-            Frame::Call { id, .. } => {
-                if accepts {
-                    end.accepted += 1;
-                    end.serves.insert(id);
-                }
+            Frame::Call { id, .. } if accepts => {
+                end.accepted += 1;
+                end.serves.insert(id);
             }
             Frame::Oneway { .. } => {
                 end.accepted += u64::from(accepts);
@@ -190,7 +194,8 @@ impl Model {
                 end.heard_goodbye = true;
                 end.calls.retain(|_, (number, _)| *number <= calls);
             }
-            Frame::Cancel { .. } => {}
+            // None of these changes what is owed.
+            _ => {}
         }
         Ok(())
     }

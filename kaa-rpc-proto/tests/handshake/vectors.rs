@@ -121,6 +121,7 @@ fn the_states_give_vector_2() {
         max_nesting: 8,
         max_depth: 1,
         max_stream_items: 1,
+        max_stream_bytes: 1 << 16,
     };
     let highest = Limits {
         max_frame: 1 << 30,
@@ -130,6 +131,7 @@ fn the_states_give_vector_2() {
         max_nesting: 64,
         max_depth: 1024,
         max_stream_items: 1 << 16,
+        max_stream_bytes: 1 << 30,
     };
     check_states(
         &Vector::read(2),

@@ -308,6 +308,7 @@ pub(crate) fn write_hello(end: &End) -> Vec<u8> {
         limits.max_nesting,
         limits.max_depth,
         limits.max_stream_items,
+        limits.max_stream_bytes,
     ] {
         hello.extend_from_slice(&limit.to_be_bytes());
     }
@@ -336,6 +337,7 @@ fn judge(end: &End, hello: &[u8]) -> Option<View> {
         max_nesting: u32_at(hello, 92),
         max_depth: u32_at(hello, 96),
         max_stream_items: u32_at(hello, 100),
+        max_stream_bytes: u32_at(hello, 104),
     };
     let sound = instance != ours.instance
         && hello[0] == expected_role

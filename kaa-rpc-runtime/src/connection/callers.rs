@@ -537,6 +537,16 @@ fn refused(cannot: CannotCall, name: &str) -> Error {
             kaa_rpc_proto::frame::MAX_NAME,
             name.len()
         )),
+        CannotCall::TooManyStreams {
+            cost,
+            max_request_bytes,
+        } => Error::TooLarge {
+            sent: false,
+            message: format!(
+                "the call of `{name}` and its streams may take {cost} bytes, and the other end accepts {max_request_bytes} \
+                 (its max_request_bytes; each stream counts with its max_stream_bytes)"
+            ),
+        },
         CannotCall::Closing | CannotCall::WindowFull => {
             Error::NotConnected(Arc::new(CloseReason::Closed))
         }

@@ -324,6 +324,7 @@ impl Driver {
                 cost,
                 head,
                 arguments,
+                ..
             } => {
                 drop(guard);
                 pass.calls += 1;
@@ -360,7 +361,14 @@ impl Driver {
                 }
                 state.callers.refuse_parked(&reason, after);
             }
-            Event::Liveness | Event::Refused => {}
+            Event::Yield(..)
+            | Event::Credit(_)
+            | Event::Item { .. }
+            | Event::End { .. }
+            | Event::Grant(..)
+            | Event::Stop(..)
+            | Event::Liveness
+            | Event::Refused => {}
         }
         Ok(())
     }

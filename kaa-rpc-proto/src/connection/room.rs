@@ -1,0 +1,222 @@
+//! Room for the items of one stream: what its sender may still send, what its receiver owes.
+
+use crate::error::Violation;
+use crate::limits::Limits;
+
+/// A number of items and the bytes of their frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) items: u32,
+    pub(super) bytes: u64,
+}
+
+impl Amount {
+    /// What an end with these limits holds of one stream before it has taken anything.
+    pub(super) fn window(receiver: &Limits) -> Self {
+        Self {
+            items: receiver.max_stream_items,
+            bytes: u64::from(receiver.max_stream_bytes),
+        }
+    }
+
+    fn checked_sub(self, other: Self) -> Option<Self> {
+        Some(Self {
+            items: self.items.checked_sub(other.items)?,
+            bytes: self.bytes.checked_sub(other.bytes)?,
+        })
+    }
+
+    fn saturating_add(self, other: Self) -> Self {
+        Self {
+            items: self.items.saturating_add(other.items),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// The amount of one item.
+    pub(super) fn one(cost: u32) -> Self {
+        Self {
+            items: 1,
+            bytes: u64::from(cost),
+        }
+    }
+}
+
+/// The sending end of a stream.
+#[derive(Debug)]
+pub(super) struct Sending {
+    window: Amount,
+    room: Amount,
+    /// No more items may be sent.
+    pub(super) over: bool,
+}
+
+impl Sending {
+    pub(super) fn new(receiver: &Limits) -> Self {
+        let window = Amount::window(receiver);
+        Self {
+            window,
+            room: window,
+            over: false,
+        }
+    }
+
+    /// Takes room for an item; `false`: there is none.
+    pub(super) fn take(&mut self, cost: u32) -> bool {
+        match self.room.checked_sub(Amount::one(cost)) {
+            Some(room) => {
+                self.room = room;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The receiver has taken so much.
+    pub(super) fn give(&mut self, amount: Amount) -> Result<(), Violation> {
+        let room = self.room.saturating_add(amount);
+        if amount.items == 0 || room.items > self.window.items || room.bytes > self.window.bytes {
+            return Err(Violation::TooMuchCredit);
+        }
+        self.room = room;
+        Ok(())
+    }
+
+    /// How many items were sent and not given back.
+    pub(super) fn outstanding(&self) -> u32 {
+        self.window.items - self.room.items
+    }
+}
+
+/// The receiving end of a stream.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    window: Amount,
+    room: Amount,
+    /// Taken, and not yet told.
+    owed: Amount,
+    /// This end wants no more.
+    pub(super) stopped: bool,
+    /// The other end sends no more.
+    pub(super) over: bool,
+}
+
+impl Receiving {
+    pub(super) fn new(receiver: &Limits) -> Self {
+        let window = Amount::window(receiver);
+        Self {
+            window,
+            room: window,
+            owed: Amount::default(),
+            stopped: false,
+            over: false,
+        }
+    }
+
+    /// An item came.
+    pub(super) fn receive(&mut self, cost: u32) -> Result<(), Violation> {
+        self.room = self
+            .room
+            .checked_sub(Amount::one(cost))
+            .ok_or(Violation::CreditExceeded {
+                max_stream_items: self.window.items,
+                max_stream_bytes: self.window.bytes,
+            })?;
+        Ok(())
+    }
+
+    /// So much of what came was taken. Gives what is to be told to the sender now: as soon as it is half
+    /// of the window, so that a stream whose items are each at most half of it never stands still, and
+    /// few frames tell of many items.
+    pub(super) fn taken(&mut self, amount: Amount) -> Option<Amount> {
+        self.owed = self.owed.saturating_add(amount);
+        let due = self.owed.items >= self.window.items.div_ceil(2)
+            || self.owed.bytes >= self.window.bytes.div_ceil(2);
+        if !due || self.stopped || self.over {
+            return None;
+        }
+        self.room = self.room.saturating_add(self.owed);
+        Some(std::mem::take(&mut self.owed))
+    }
+
+    /// How many frames may still come.
+    pub(super) fn expected(&self) -> u64 {
+        if self.over {
+            0
+        } else {
+            u64::from(self.room.items) + 1
+        }
+    }
+}
+
+/// The longest item, in bytes of its frame, that an end with these limits takes: half of what it holds
+/// of a stream, see [`Receiving::taken`].
+pub(super) fn longest_item(receiver: &Limits) -> u32 {
+    receiver.max_frame.min(receiver.max_stream_bytes / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            max_stream_items: 4,
+            max_stream_bytes: 100,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn hostile_45_no_more_than_the_window_is_given_or_received() {
+        let mut sending = Sending::new(&limits());
+        assert_eq!(
+            sending.give(Amount::one(1)),
+            Err(Violation::TooMuchCredit),
+            "nothing was sent"
+        );
+        assert!(sending.take(60));
+        assert!(!sending.take(41), "no bytes left for it");
+        assert_eq!(
+            sending.give(Amount { items: 0, bytes: 9 }),
+            Err(Violation::TooMuchCredit)
+        );
+        assert_eq!(
+            sending.give(Amount {
+                items: 1,
+                bytes: 61
+            }),
+            Err(Violation::TooMuchCredit)
+        );
+        assert_eq!(sending.give(Amount::one(60)), Ok(()));
+        assert_eq!(sending.outstanding(), 0);
+
+        let mut receiving = Receiving::new(&limits());
+        for _ in 0..4 {
+            receiving.receive(10).unwrap();
+        }
+        assert!(receiving.receive(10).is_err(), "no items left");
+        let mut receiving = Receiving::new(&limits());
+        assert!(receiving.receive(101).is_err());
+    }
+
+    #[test]
+    fn half_a_window_is_told_and_nothing_when_nobody_sends_any_more() {
+        let mut receiving = Receiving::new(&limits());
+        receiving.receive(10).unwrap();
+        receiving.receive(10).unwrap();
+        assert_eq!(receiving.taken(Amount::one(10)), None);
+        assert_eq!(
+            receiving.taken(Amount::one(10)),
+            Some(Amount {
+                items: 2,
+                bytes: 20
+            })
+        );
+        assert_eq!(receiving.expected(), 5);
+        receiving.receive(50).unwrap();
+        receiving.over = true;
+        assert_eq!(receiving.taken(Amount::one(50)), None);
+        assert_eq!(receiving.expected(), 0);
+    }
+}
