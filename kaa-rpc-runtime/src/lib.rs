@@ -75,6 +75,8 @@ pub use secret::{Secret, SecretError};
 pub use serve::functions::RegisterError;
 pub use serve::params::{Closure, Handler, Params, params};
 pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
+#[cfg(feature = "socket-activation")]
+pub use transport::{PassedError, PassedSocket, passed_sockets};
 pub use transport::{PeerCredentials, UnixBindError, UnixConnectError, UnixOptions};
 #[cfg(feature = "tcp")]
 pub use transport::{TcpBindError, TcpConnectError};

@@ -153,6 +153,32 @@ impl<P: From<Channel>> ServerBuilder<P> {
         })
     }
 
+    /// Listens at a socket that listens already: a [`std::os::unix::net::UnixListener`], a
+    /// [`std::net::TcpListener`], or one of those that a service manager passed on (`passed_sockets`, with
+    /// the feature `socket-activation`).
+    ///
+    /// Whoever made it decides who reaches it, and removes its file: the mode of [`unix`](Self::unix) has no
+    /// meaning here, but other users are turned away as always. A TCP socket is always encrypted.
+    ///
+    /// The socket is set not to block, and not to be inherited by programs that are started. Who shares it
+    /// notices the former.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When it is no listening socket of these two kinds, or two functions have one name.
+    pub fn listen_on(
+        self,
+        socket: impl Into<std::os::fd::OwnedFd>,
+    ) -> Result<Server<P>, BindError> {
+        let options = self.listen_options();
+        let mut server = self.unbound()?;
+        let (listener, address) = Listener::given(socket.into(), &options)?;
+        server.listen(listener, address);
+        Ok(server)
+    }
+
     fn listen_options(&self) -> ListenOptions {
         ListenOptions {
             unix: self.unix.clone(),

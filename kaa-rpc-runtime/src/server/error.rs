@@ -21,6 +21,8 @@ pub enum BindError {
     /// No socket can be made there: another server listens, or it is no address of this machine.
     #[cfg(feature = "tcp")]
     Tcp(TcpBindError),
+    /// The socket that was given is not one that can be listened at.
+    Given(std::io::Error),
     /// What the server exposes or announces does not go together.
     Side(ConnectError),
 }
@@ -33,6 +35,9 @@ impl fmt::Display for BindError {
             Self::Unix(error) => error.fmt(f),
             #[cfg(feature = "tcp")]
             Self::Tcp(error) => error.fmt(f),
+            Self::Given(error) => {
+                write!(f, "cannot listen at the socket that was given: {error}")
+            }
             Self::Side(error) => error.fmt(f),
         }
     }

@@ -60,7 +60,7 @@ impl Listener {
     /// The path of its socket, if it has one.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         match self {
-            Self::Unix(listener) => Some(listener.path()),
+            Self::Unix(listener) => listener.path(),
             #[cfg(feature = "tcp")]
             Self::Tcp(_) => None,
         }

@@ -3,6 +3,7 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `listener` | the listening end of any address |
+//! | `given`, `passed` | sockets that somebody else made to listen |
 //! | `unix`, `connect` | the two ends of a Unix address |
 //! | `tcp` | those of a TCP address, and encryption |
 //! | `bind`, `folder`, `lock` | sockets in the file system: who may touch them, which are stale |
@@ -18,8 +19,11 @@ mod connect;
 mod error;
 mod fds;
 mod folder;
+mod given;
 mod listener;
 mod lock;
+#[cfg(feature = "socket-activation")]
+mod passed;
 mod peer;
 mod socket;
 mod stream;
@@ -40,6 +44,8 @@ pub(crate) use connect::connect;
 pub use error::{UnixBindError, UnixConnectError};
 pub(crate) use folder::permissions;
 pub(crate) use listener::{ListenOptions, Listener};
+#[cfg(feature = "socket-activation")]
+pub use passed::{PassedError, PassedSocket, passed_sockets};
 pub(crate) use peer::AllowedUsers;
 pub use peer::PeerCredentials;
 pub(crate) use socket::{SocketWriter, UnixSocket};

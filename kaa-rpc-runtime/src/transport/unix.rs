@@ -113,7 +113,7 @@ impl UnixOptions {
 /// [`UnixListener::take_file`] left that to somebody else.
 pub(crate) struct UnixListener {
     fd: AsyncFd<OwnedFd>,
-    path: PathBuf,
+    path: Option<PathBuf>,
     file: Option<SocketFile>,
     pause: Pause,
 }
@@ -133,14 +133,25 @@ impl UnixListener {
             .map_err(|source| UnixBindError::io(file.path(), "cannot watch the socket", source))?;
         Ok(UnixListener {
             fd,
-            path: file.path(),
+            path: Some(file.path()),
             file: Some(file),
             pause: Pause::default(),
         })
     }
 
-    /// Where it listens.
-    pub(crate) fn path(&self) -> PathBuf {
+    /// Accepts at a socket that somebody else made, and removes. Must run inside a tokio runtime.
+    pub(super) fn given(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(UnixListener {
+            fd: fds::watch(OwnedFd::from(listener), Interest::READABLE)?,
+            path: address.as_pathname().map(PathBuf::from),
+            file: None,
+            pause: Pause::default(),
+        })
+    }
+
+    /// Where it listens; `None` if that is nowhere in the file system.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
         self.path.clone()
     }
 

@@ -42,6 +42,15 @@ impl TcpListener {
         ))
     }
 
+    /// Accepts at a socket that somebody else made, and which does not block.
+    pub(crate) fn given(listener: std::net::TcpListener, plaintext: bool) -> io::Result<Self> {
+        Ok(Self {
+            listener: tokio::net::TcpListener::from_std(listener)?,
+            plaintext,
+            pause: Pause::default(),
+        })
+    }
+
     /// The address that it really has: with a number instead of a name, and the port that the system
     /// chose for port 0.
     pub(crate) fn address(&self) -> Option<Address> {

@@ -16,7 +16,7 @@ async fn a_name_lives_in_a_closed_folder_of_its_own() {
     let mut listener = bind(&player).unwrap();
 
     let folder = runtime.path().join("kaa");
-    assert_eq!(listener.path(), folder.join("player"));
+    assert_eq!(listener.path(), Some(folder.join("player")));
     assert_eq!(mode_of(&folder), 0o700);
     assert_eq!(mode_of(&folder.join("player")), 0o600);
     assert_eq!(mode_of(&folder.join("player.lock")), 0o600);
@@ -32,7 +32,7 @@ async fn without_a_runtime_folder_the_temporary_folder_serves() {
     for runtime_dir in [None, Some(Path::new("")), Some(Path::new("not/absolute"))] {
         let player = named("player", runtime_dir, temporary.path());
         let mut listener = bind(&player).unwrap();
-        assert_eq!(listener.path(), folder.join("player"));
+        assert_eq!(listener.path(), Some(folder.join("player")));
         serves(&mut listener, &player).await;
     }
     assert_eq!(mode_of(&folder), 0o700);
