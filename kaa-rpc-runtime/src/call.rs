@@ -31,6 +31,9 @@ pub struct Call<'a, A, T, F = Error> {
     arguments: A,
     timeout: Option<Duration>,
     oneway: bool,
+    waits: Option<bool>,
+    resends: u32,
+    idempotent: bool,
     marker: PhantomData<fn() -> (T, F)>,
 }
 
@@ -43,6 +46,9 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
             arguments,
             timeout: channel.shared().default_timeout(),
             oneway: false,
+            waits: None,
+            resends: channel.shared().resends(),
+            idempotent: false,
             marker: PhantomData,
         }
     }
@@ -52,6 +58,38 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
     /// handler itself has left can only shorten it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Waits while the channel is not connected, whatever the channel says; see
+    /// [`ChannelBuilder::fail_fast`](crate::ChannelBuilder::fail_fast). The call's time runs meanwhile.
+    ///
+    /// A call that was sent does not wait for another connection when that one is lost; see
+    /// [`resend`](Self::resend).
+    pub fn wait_until_ready(mut self) -> Self {
+        self.waits = Some(true);
+        self
+    }
+
+    /// Fails with [`Error::NotConnected`] at once if the channel is not connected, whatever the channel
+    /// says.
+    pub fn fail_fast(mut self) -> Self {
+        self.waits = Some(false);
+        self
+    }
+
+    /// If the connection is lost, sends the call again over the next one, at most `times` times and
+    /// within its time: if its function is `@idempotent`, or nothing of it was sent yet. Replaces what
+    /// [`Retry::resend`](crate::Retry::resend) says. Of use only on a channel that reconnects. A call
+    /// that was [detached](InProgress::detach) after it was sent, and a oneway call, is not sent again.
+    pub fn resend(mut self, times: u32) -> Self {
+        self.resends = times;
+        self
+    }
+
+    /// Says that to run the function twice is to run it once, as `@idempotent` in a schema does.
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
         self
     }
 
@@ -87,6 +125,10 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
             depth: 0,
             oneway: self.oneway,
             nested: false,
+            greets: false,
+            waits: self.waits,
+            resends: self.resends,
+            idempotent: self.idempotent,
         };
         let shared = self.channel.shared();
         match shared.start(request) {

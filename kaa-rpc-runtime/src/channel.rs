@@ -1,26 +1,29 @@
-//! Channels: one live, authenticated connection each.
+//! Channels: one live, authenticated connection each, or one after the other.
 
 mod over;
 
 use std::fmt;
+use std::future::ready;
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use kaa_rpc_proto::handshake::{KeyId, Keyring, Keys};
 use kaa_rpc_proto::msgpack::Arguments;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
-use crate::address::Address;
 use crate::call::Call;
 use crate::close::CloseReason;
-use crate::connection::{Name, Shared, Status, drive, install, open_and_drive};
+use crate::connection::{Attempts, Hook, Name, Setup, Shared, install, keep_connected};
 use crate::open::{ConnectError, Opening, as_client, as_server};
 use crate::peer::Peer;
+use crate::plan::{Plan, To};
+use crate::retry::{Backoff, Retry};
 use crate::secret::{Secret, random};
 use crate::side::{Side, SoundSide, side_methods};
-#[cfg(feature = "tcp")]
-use crate::transport::tcp;
-use crate::transport::{AllowedUsers, Kind, PeerCredentials, Transport, connect};
+use crate::status::{Status, StatusWatch};
+use crate::transport::{AllowedUsers, Kind, PeerCredentials, Transport};
 
 /// One live, authenticated connection, in which both ends call.
 ///
@@ -73,8 +76,8 @@ impl Channel {
     ) -> Result<(Self, Self), ConnectError> {
         let secret = Secret::from_bytes(&random::<32>().map_err(ConnectError::Random)?)
             .map_err(|error| ConnectError::Settings(error.to_string()))?;
-        let left = left(ChannelBuilder::new(&secret)).side.check()?;
-        let right = right(ChannelBuilder::new(&secret)).side.check()?;
+        let (left, left_hook) = left(ChannelBuilder::new(&secret)).halves()?;
+        let (right, right_hook) = right(ChannelBuilder::new(&secret)).halves()?;
         let (left_stream, right_stream) = tokio::io::duplex(PAIR_CAPACITY);
         let mut keyring = Keyring::new(random().map_err(ConnectError::Random)?);
         keyring.insert(KeyId::EMPTY, secret.key());
@@ -93,19 +96,45 @@ impl Channel {
         .await?;
         let left_opening = serving
             .await
-            .map_err(|error| ConnectError::Io(std::io::Error::other(error)))??;
+            .map_err(|error| ConnectError::Io(io::Error::other(error)))??;
         Ok((
-            Self::start(&left, left_opening),
-            Self::start(&right, right_opening),
+            Self::start(left.setup(Handle::current()), left_hook, left_opening),
+            Self::start(right.setup(Handle::current()), right_hook, right_opening),
         ))
     }
 
-    fn start(side: &SoundSide, opening: Opening) -> Self {
-        let runtime = Handle::current();
-        let shared = Shared::new(side.setup(runtime.clone()));
+    /// A channel of this one connection.
+    fn start(setup: Setup, on_connect: Option<Hook>, opening: Opening) -> Self {
+        let connect = || {
+            ready(Err(ConnectError::Unsupported(
+                "there is one connection".into(),
+            )))
+        };
+        Self::keep(setup, on_connect, connect, None, Some(opening))
+    }
+
+    /// A channel of the connections that `connect` gives, the first of which may be there already.
+    fn keep<C, F>(
+        setup: Setup,
+        on_connect: Option<Hook>,
+        connect: C,
+        backoff: Option<Backoff>,
+        first: Option<Opening>,
+    ) -> Self
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Opening, ConnectError>> + Send + 'static,
+    {
+        let runtime = setup.runtime.clone();
+        let shared = Shared::new(setup);
         let channel = Self::from_shared(Arc::clone(&shared));
-        let transport = install(&shared, opening);
-        runtime.spawn(drive(shared, transport));
+        let attempts = Attempts {
+            connect,
+            backoff,
+            first: first.map(|opening| install(&shared, opening, on_connect.is_some())),
+            on_connect,
+        };
+        runtime.spawn(keep_connected(shared, attempts));
         channel
     }
 
@@ -136,18 +165,18 @@ impl Channel {
         Call::new(self, "", Name::Any(name), arguments)
     }
 
-    /// Waits until the channel is open; at once unless it came from
-    /// [`connect_lazy`](ChannelBuilder::connect_lazy).
+    /// Waits until the channel is connected; at once unless it came from
+    /// [`connect_lazy`](ChannelBuilder::connect_lazy) or lost its connection.
     ///
     /// # Errors
     ///
-    /// Why it did not open, or is closed already.
+    /// Why it is closed.
     ///
     /// **Cancel safe.**
     pub async fn opened(&self) -> Result<(), Arc<CloseReason>> {
         let mut status = self.shared.status();
         let settled = status
-            .wait_for(|status| !matches!(status, Status::Opening))
+            .wait_for(|status| status.is_connected() || status.is_closed())
             .await;
         match settled.as_deref() {
             Ok(Status::Closed(reason)) => Err(Arc::clone(reason)),
@@ -155,17 +184,14 @@ impl Channel {
         }
     }
 
-    /// Waits until the channel is closed, and says why.
+    /// Waits until the channel is closed, and says why. The loss of a connection does not close a channel
+    /// that [reconnects](ChannelBuilder::retry).
     ///
     /// **Cancel safe.**
     pub async fn closed(&self) -> Arc<CloseReason> {
         // The channel that is waited for stays open by itself, not because somebody waits.
         let mut status = self.shared.status();
-        match status
-            .wait_for(|status| matches!(status, Status::Closed(_)))
-            .await
-            .as_deref()
-        {
+        match status.wait_for(Status::is_closed).await.as_deref() {
             Ok(Status::Closed(reason)) => Arc::clone(reason),
             _ => Arc::new(CloseReason::RuntimeGone),
         }
@@ -174,7 +200,31 @@ impl Channel {
     /// Whether it is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        matches!(*self.shared.status().borrow(), Status::Closed(_))
+        self.shared.status().borrow().is_closed()
+    }
+
+    /// What it is doing now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status().borrow().clone()
+    }
+
+    /// Watches what it is doing: connecting, connected, disconnected, closed.
+    ///
+    /// ```no_run
+    /// # use kaa_rpc_runtime::{Channel, Status};
+    /// # async fn example(channel: Channel) {
+    /// let mut watch = channel.watch_status();
+    /// while let Some(status) = watch.next().await {
+    ///     if let Status::Disconnected { reason, next_attempt } = status {
+    ///         println!("disconnected: {reason}; trying again in {next_attempt:?}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn watch_status(&self) -> StatusWatch {
+        StatusWatch::new(self.shared.status())
     }
 
     /// Closes the channel in order and waits until that is done: no new calls are made or accepted,
@@ -191,10 +241,11 @@ impl Channel {
         self.closed().await
     }
 
-    /// Who is at the other end; `None` as long as the channel is not open.
+    /// Who is at the other end; `None` before the channel was open. While it is not connected any more,
+    /// who was.
     #[must_use]
     pub fn peer(&self) -> Option<Peer> {
-        self.shared.peer().cloned()
+        self.shared.peer().as_deref().cloned()
     }
 }
 
@@ -233,7 +284,19 @@ pub struct ChannelBuilder<P = Channel> {
     keys: Keys,
     key_id: String,
     users: AllowedUsers,
+    retry: Option<Retry>,
+    fail_fast: bool,
+    on_connect: OnConnect,
     marker: PhantomData<fn() -> P>,
+}
+
+#[derive(Default)]
+struct OnConnect(Option<Hook>);
+
+impl fmt::Debug for OnConnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnConnect").field(&self.0.is_some()).finish()
+    }
 }
 
 impl<P> ChannelBuilder<P> {
@@ -244,6 +307,9 @@ impl<P> ChannelBuilder<P> {
             keys: Keys::derive(secret.key()),
             key_id: String::new(),
             users: AllowedUsers::default(),
+            retry: None,
+            fail_fast: false,
+            on_connect: OnConnect::default(),
             marker: PhantomData,
         }
     }
@@ -272,25 +338,93 @@ impl<P> ChannelBuilder<P> {
         self
     }
 
-    fn plan(self, address: &str) -> Result<Plan, ConnectError> {
-        let address = address.parse().map_err(ConnectError::Address)?;
-        Ok(Plan {
-            key_id: self.checked_key_id()?,
-            side: self.side.check()?,
-            keys: self.keys,
-            users: self.users,
-            address,
-        })
+    /// Lets the channel get a new connection when it lost one or cannot be opened, in the way that
+    /// `retry` says. Without it, a channel has one connection, and is closed when that is lost.
+    ///
+    /// For the channel's user the loss shows so:
+    ///
+    /// - A call that was on its way ends with [`Error::ConnectionLost`](crate::Error::ConnectionLost):
+    ///   it may have run. Nothing is sent twice, unless [`Retry::resend`] asks for it.
+    /// - Calls that are made meanwhile wait for the next connection, as long as their time allows, or fail
+    ///   at once: see [`fail_fast`](Self::fail_fast).
+    /// - Handlers that serve the other end stop, as when their calls are cancelled.
+    /// - [`on_connect`](Self::on_connect) runs for each new connection, to register and subscribe anew.
+    /// - [`Channel::watch_status`] tells.
+    ///
+    /// An orderly close of the other end is a loss, too: it may be about to be replaced. The channel is
+    /// closed only by [`Channel::close`], with its last handle, or when `retry` gives up.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
     }
 
-    fn checked_key_id(&self) -> Result<KeyId, ConnectError> {
-        KeyId::new(&self.key_id).map_err(|error| {
+    /// Calls fail with [`Error::NotConnected`](crate::Error::NotConnected) at once while the channel is
+    /// not connected, unless they [say otherwise](crate::Call::wait_until_ready).
+    ///
+    /// By default they wait, as long as their time allows: give them a
+    /// [`timeout`](Self::timeout). Those that wait are kept in memory.
+    pub fn fail_fast(mut self) -> Self {
+        self.fail_fast = true;
+        self
+    }
+
+    fn address(&mut self, address: &str) -> Result<To, ConnectError> {
+        let address = address.parse().map_err(ConnectError::Address)?;
+        Ok(To::Address(address, std::mem::take(&mut self.users)))
+    }
+
+    fn halves(self) -> Result<(SoundSide, Option<Hook>), ConnectError> {
+        Ok((self.side.check()?, self.on_connect.0))
+    }
+
+    /// What is needed to make a channel.
+    fn plan(self, to: To) -> Result<(Arc<Plan>, Setup, Option<Hook>), ConnectError> {
+        if self.retry.is_some() && matches!(to, To::Stream(_)) {
+            let what = "a stream that is connected cannot be made again: `retry` needs an address or a connector";
+            return Err(ConnectError::Settings(what.to_owned()));
+        }
+        let key_id = KeyId::new(&self.key_id).map_err(|error| {
             ConnectError::Settings(format!("the key id `{}`: {error}", self.key_id))
-        })
+        })?;
+        let side = self.side.check()?;
+        let setup = Setup {
+            waits: !self.fail_fast,
+            reconnects: self.retry.is_some(),
+            resends: self.retry.as_ref().map_or(0, Retry::resends),
+            ..side.setup(Handle::current())
+        };
+        let plan = Plan {
+            side,
+            keys: self.keys,
+            key_id,
+            to,
+            retry: self.retry,
+        };
+        Ok((Arc::new(plan), setup, self.on_connect.0))
     }
 }
 
 impl<P: From<Channel>> ChannelBuilder<P> {
+    /// Is run for each new connection, the first one too: before any call of the other end is
+    /// dispatched, and before any other call of this end is sent, also of those that waited. It may start
+    /// calls, and spawn tasks; until it returns, the channel waits. If it panics, the channel is closed.
+    ///
+    /// ```no_run
+    /// # use kaa_rpc_runtime::{Channel, Retry, Secret, params};
+    /// # async fn example(secret: Secret) -> Result<(), Box<dyn std::error::Error>> {
+    /// let channel = Channel::builder(&secret)
+    ///     .register_fn("changed", params(["id"], async |id: u64| Ok(println!("{id} has changed"))))
+    ///     .on_connect(|channel: Channel| channel.rpc::<(), _>("subscribe", ("changed",)).start().detach())
+    ///     .retry(Retry::default())
+    ///     .connect("unix:player")
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn on_connect(mut self, hook: impl Fn(P) + Send + Sync + 'static) -> Self {
+        self.on_connect = OnConnect(Some(Box::new(move |channel| hook(P::from(channel)))));
+        self
+    }
+
     /// Connects to `unix:NAME`, a socket in the user's own folder, `unix:/path`, or `tcp:HOST:PORT`,
     /// which is always encrypted.
     ///
@@ -299,71 +433,84 @@ impl<P: From<Channel>> ChannelBuilder<P> {
     /// # Errors
     ///
     /// When nobody listens there, the secrets differ, or it takes longer than
-    /// [`open_timeout`](Self::open_timeout).
+    /// [`open_timeout`](Self::open_timeout). With [`retry`](Self::retry), when that gives up, or when
+    /// the same happens twice in a row that repeating does not mend.
     ///
     /// **Cancel safe:** dropping the future drops the connection.
-    pub async fn connect(self, address: &str) -> Result<P, ConnectError> {
-        let plan = self.plan(address)?;
-        let side = plan.side.clone();
-        let opening = plan.open().await?;
-        Ok(Channel::start(&side, opening).into())
+    pub async fn connect(mut self, address: &str) -> Result<P, ConnectError> {
+        let to = self.address(address)?;
+        self.open(to).await
     }
 
-    /// Gives a channel that is usable at once and connects by itself. Calls wait until it is open, and
-    /// fail if it cannot be opened; [`Channel::opened`] tells.
+    /// Connects over streams that `connect` makes, one for each attempt, with what
+    /// [`connect_over`](Self::connect_over) says of stream and binding: TLS, a pipe through `ssh`.
+    ///
+    /// ```no_run
+    /// # use kaa_rpc_runtime::{Channel, Retry, Secret};
+    /// # async fn example(secret: Secret) -> Result<(), Box<dyn std::error::Error>> {
+    /// let channel = Channel::builder(&secret)
+    ///     .retry(Retry::default())
+    ///     .connect_with(async || Ok((tokio::net::TcpStream::connect("localhost:7000").await?, vec![])))
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As of [`connect`](Self::connect).
+    ///
+    /// **Cancel safe:** dropping the future drops the connection.
+    pub async fn connect_with<C, F, S>(self, connect: C) -> Result<P, ConnectError>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.open(To::connector(connect)).await
+    }
+
+    /// Gives a channel that is usable at once and connects by itself. Calls wait until it is open, unless
+    /// told to [`fail_fast`](Self::fail_fast), and fail if it cannot be opened; [`Channel::opened`] tells.
     ///
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// When the address cannot be read or two functions have one name.
-    pub fn connect_lazy(self, address: &str) -> Result<P, ConnectError> {
-        let plan = self.plan(address)?;
-        let runtime = Handle::current();
-        let shared = Shared::new(plan.side.setup(runtime.clone()));
-        let channel = Channel::from_shared(Arc::clone(&shared));
-        runtime.spawn(open_and_drive(shared, plan.open()));
-        Ok(channel.into())
+    pub fn connect_lazy(mut self, address: &str) -> Result<P, ConnectError> {
+        let to = self.address(address)?;
+        self.open_lazy(to)
     }
-}
 
-/// A connection that can be made.
-struct Plan {
-    side: SoundSide,
-    keys: Keys,
-    key_id: KeyId,
-    users: AllowedUsers,
-    address: Address,
-}
+    /// As [`connect_lazy`](Self::connect_lazy), over the streams of
+    /// [`connect_with`](Self::connect_with).
+    ///
+    /// # Errors
+    ///
+    /// When two functions have one name.
+    pub fn connect_lazy_with<C, F, S>(self, connect: C) -> Result<P, ConnectError>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.open_lazy(To::connector(connect))
+    }
 
-impl Plan {
-    async fn open(self) -> Result<Opening, ConnectError> {
-        let limit = self.side.open_timeout;
-        let opening = async {
-            let transport = match &self.address {
-                Address::Unix(address) => Transport::unix(
-                    connect(address, &self.users)
-                        .await
-                        .map_err(ConnectError::Unix)?,
-                ),
-                #[cfg(feature = "tcp")]
-                Address::Tcp(address) => tcp::connect(address, self.side.plaintext)
-                    .await
-                    .map_err(ConnectError::Tcp)?,
-                #[cfg(not(feature = "tcp"))]
-                Address::Tcp(_) => {
-                    let what = crate::transport::no_tcp(&self.address);
-                    return Err(ConnectError::Unsupported(what));
-                }
-                Address::Unnamed => {
-                    let what = "there is no address to connect to".to_owned();
-                    return Err(ConnectError::Unsupported(what));
-                }
-            };
-            as_client(transport, &self.side.announcement, self.key_id, self.keys).await
-        };
-        tokio::time::timeout(limit, opening)
-            .await
-            .unwrap_or(Err(ConnectError::TimedOut(limit)))
+    async fn open(self, to: To) -> Result<P, ConnectError> {
+        let (plan, setup, on_connect) = self.plan(to)?;
+        let mut backoff = plan.backoff()?;
+        let opening = Arc::clone(&plan).open_at_last(&mut backoff).await?;
+        let connect = move || Arc::clone(&plan).open();
+        Ok(Channel::keep(setup, on_connect, connect, backoff, Some(opening)).into())
+    }
+
+    fn open_lazy(self, to: To) -> Result<P, ConnectError> {
+        let (plan, setup, on_connect) = self.plan(to)?;
+        let backoff = plan.backoff()?;
+        let connect = move || Arc::clone(&plan).open();
+        Ok(Channel::keep(setup, on_connect, connect, backoff, None).into())
     }
 }

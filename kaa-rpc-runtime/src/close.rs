@@ -42,7 +42,9 @@ pub enum CloseReason {
     /// The other end made more calls that cannot be run than the builder's
     /// [`bad_calls`](crate::ChannelBuilder::bad_calls) allows.
     TooManyBadCalls,
-    /// It never opened.
+    /// It is not open yet. A call that was not to wait for that meets it; no channel is closed so.
+    NotYetOpen,
+    /// It did not open.
     NotOpened(Arc<ConnectError>),
     /// The runtime that drove it is gone.
     RuntimeGone,
@@ -89,6 +91,7 @@ impl fmt::Display for CloseReason {
             Self::TooManyBadCalls => f.write_str(
                 "the other end made too many calls of unknown functions or with bad arguments (bad_calls)",
             ),
+            Self::NotYetOpen => f.write_str("the channel is not open yet"),
             Self::NotOpened(error) => error.fmt(f),
             Self::RuntimeGone => f.write_str("the runtime that drove the channel was shut down"),
         }

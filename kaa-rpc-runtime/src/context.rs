@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::channel::Channel;
-use crate::connection::Shared;
+use crate::connection::Session;
 use crate::peer::Peer;
 use crate::scope::{Scope, Scoped};
 
@@ -15,13 +15,13 @@ use crate::scope::{Scope, Scoped};
 /// Cheap to clone; a clone can go into a task.
 #[derive(Clone)]
 pub struct Context {
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     scope: Scope,
 }
 
 impl Context {
-    pub(crate) fn new(shared: Arc<Shared>, scope: Scope) -> Self {
-        Self { shared, scope }
+    pub(crate) fn new(session: Arc<Session>, scope: Scope) -> Self {
+        Self { session, scope }
     }
 
     /// The channel that the call came from: call back whoever called, or keep it to call later.
@@ -31,14 +31,13 @@ impl Context {
     /// ```
     #[must_use]
     pub fn channel(&self) -> Channel {
-        Channel::from_shared(Arc::clone(&self.shared))
+        Channel::from_shared(Arc::clone(self.session.shared()))
     }
 
     /// Who called.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        // A call comes only on an open channel, and that has a peer.
-        self.shared.peer().cloned().unwrap_or_default()
+        self.session.peer().clone()
     }
 
     /// When the call must be over, if it has a deadline. The handler is dropped then.
@@ -70,7 +69,7 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("peer", &self.shared.peer())
+            .field("peer", self.session.peer())
             .field("deadline", &self.scope.deadline)
             .field("depth", &self.depth())
             .finish_non_exhaustive()

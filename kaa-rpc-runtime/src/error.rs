@@ -71,6 +71,9 @@ pub enum Error {
 
 impl Error {
     /// Whether it is certain that the call did not run: nothing of it was sent, or it was refused.
+    ///
+    /// Of a call that was sent several times ([`Retry::resend`](crate::Retry::resend)) and refused, this
+    /// is told of the last time.
     #[must_use]
     pub fn never_ran(&self) -> bool {
         matches!(

@@ -23,6 +23,7 @@
 //! | `call` | a call from its caller's side |
 //! | `serve` | a call from its callee's side |
 //! | `connection` | the state that both share, and the task that drives it |
+//! | `plan`, `retry`, `status` | how a channel gets a connection, and another one |
 //! | `open`, `transport`, `address`, `secret` | how a connection comes to be |
 //! | `codegen` | what generated code names |
 
@@ -45,12 +46,15 @@ mod macros;
 mod open;
 mod outcome;
 mod peer;
+mod plan;
 mod ratelimit;
+mod retry;
 mod scope;
 mod secret;
 mod serve;
 mod server;
 mod side;
+mod status;
 mod text;
 mod transport;
 
@@ -70,11 +74,13 @@ pub use kaa_rpc_proto::{Limits, Violation, kwargs};
 pub use open::ConnectError;
 pub use outcome::{Fault, NoError, Outcome, Throws};
 pub use peer::Peer;
+pub use retry::Retry;
 pub use scope::Scoped;
 pub use secret::{Secret, SecretError};
 pub use serve::functions::RegisterError;
 pub use serve::params::{Closure, Handler, Params, params};
 pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
+pub use status::{Status, StatusWatch};
 #[cfg(feature = "socket-activation")]
 pub use transport::{PassedError, PassedSocket, passed_sockets};
 pub use transport::{PeerCredentials, UnixBindError, UnixConnectError, UnixOptions};

@@ -64,6 +64,8 @@ pub enum ConnectError {
     Unsupported(String),
     /// Nobody listens there, or it is not safe to talk to.
     Unix(UnixConnectError),
+    /// The connector that the user supplied gave no stream.
+    Connector(io::Error),
     /// Nobody listens there, or the host is not known.
     #[cfg(feature = "tcp")]
     Tcp(TcpConnectError),
@@ -107,6 +109,32 @@ pub enum ConnectError {
     Random(io::Error),
 }
 
+impl ConnectError {
+    /// Whether a later attempt may succeed although nothing was changed at this end: nobody listens
+    /// there now, the other end went away, it took too long. A wrong secret does not pass.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unix(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+            ),
+            #[cfg(feature = "tcp")]
+            Self::Tcp(_) => true,
+            Self::Handshake(error) | Self::Binding(error) => {
+                matches!(error, HandshakeError::Closed { .. })
+            }
+            Self::Connector(_) | Self::Io(_) | Self::TimedOut(_) | Self::Random(_) => true,
+            // Of servers.
+            Self::Crowded { .. } | Self::TooManyChannels { .. } => true,
+            Self::Revoked { .. } | Self::User { .. } => false,
+            Self::Address(_) | Self::Unsupported(_) | Self::Register(_) | Self::Settings(_) => {
+                false
+            }
+        }
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,6 +143,7 @@ impl fmt::Display for ConnectError {
             Self::Unix(error) => error.fmt(f),
             #[cfg(feature = "tcp")]
             Self::Tcp(error) => error.fmt(f),
+            Self::Connector(error) => write!(f, "cannot connect: {error}"),
             Self::Register(error) => error.fmt(f),
             Self::Settings(what) => f.write_str(what),
             Self::Handshake(error) => error.fmt(f),
@@ -153,7 +182,7 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) | Self::Random(error) => Some(error),
+            Self::Io(error) | Self::Random(error) | Self::Connector(error) => Some(error),
             _ => None,
         }
     }
@@ -343,7 +372,6 @@ impl Opening {
             session: opened.session().to_string(),
             service: opened.peer().service.as_str().to_owned(),
             key_id: opened.key_id().as_str().to_owned(),
-            max_depth: opened.peer_limits().max_depth,
         };
         Self {
             opened,

@@ -13,8 +13,6 @@ pub struct Peer {
     pub(crate) session: String,
     pub(crate) service: String,
     pub(crate) key_id: String,
-    /// How many calls may stand around one that it accepts.
-    pub(crate) max_depth: u32,
 }
 
 impl Peer {

@@ -10,6 +10,9 @@ pub(crate) struct Scope {
     pub(crate) depth: u16,
     /// When the served call must be over.
     pub(crate) deadline: Option<Instant>,
+    /// No call is served, but a hook runs that greets the new connection of this channel
+    /// (`Shared::id`).
+    pub(crate) greets: Option<usize>,
 }
 
 thread_local! {

@@ -151,6 +151,7 @@ impl Side {
 }
 
 impl SoundSide {
+    /// Of a channel that has one connection.
     pub(crate) fn setup(&self, runtime: Handle) -> Setup {
         Setup {
             functions: Arc::clone(&self.registry),
@@ -158,6 +159,9 @@ impl SoundSide {
             timeout: self.timeout,
             close_timeout: self.close_timeout,
             patience: self.patience,
+            waits: true,
+            reconnects: false,
+            resends: 0,
             runtime,
         }
     }

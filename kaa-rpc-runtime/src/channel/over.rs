@@ -3,7 +3,8 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Channel, ChannelBuilder};
-use crate::open::{ConnectError, as_client};
+use crate::open::ConnectError;
+use crate::plan::To;
 use crate::transport::{Kind, Transport};
 
 impl<P: From<Channel>> ChannelBuilder<P> {
@@ -31,20 +32,15 @@ impl<P: From<Channel>> ChannelBuilder<P> {
     /// # Errors
     ///
     /// When the secrets or the bindings differ, the stream ends, or it takes longer than
-    /// [`open_timeout`](Self::open_timeout).
+    /// [`open_timeout`](Self::open_timeout). With [`retry`](Self::retry), which needs a
+    /// [connector](Self::connect_with).
     ///
     /// **Cancel safe:** dropping the future drops the stream.
     pub async fn connect_over<S>(self, stream: S, binding: &[u8]) -> Result<P, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let key_id = self.checked_key_id()?;
-        let side = self.side.check()?;
         let transport = Transport::stream(stream, Kind::Other, binding);
-        let opening = as_client(transport, &side.announcement, key_id, self.keys);
-        let opening = tokio::time::timeout(side.open_timeout, opening)
-            .await
-            .unwrap_or(Err(ConnectError::TimedOut(side.open_timeout)))?;
-        Ok(Channel::start(&side, opening).into())
+        self.open(To::stream(transport)).await
     }
 }

@@ -11,6 +11,7 @@ use kaa_rpc_proto::{CannotCall, Connection, Token};
 use slab::Slab;
 use tokio::time::Instant;
 
+use super::parked::Parked;
 use super::shared::After;
 use crate::buffers;
 use crate::close::CloseReason;
@@ -40,7 +41,7 @@ impl Name<'_> {
         }
     }
 
-    fn keep(&self) -> Cow<'static, str> {
+    pub(super) fn keep(&self) -> Cow<'static, str> {
         match *self {
             Self::Static(name) => Cow::Borrowed(name),
             Self::Any(name) => Cow::Owned(name.to_owned()),
@@ -59,6 +60,14 @@ pub(crate) struct Request<'a> {
     pub(crate) oneway: bool,
     /// Made inside a handler, where waiting for the window could wait forever.
     pub(crate) nested: bool,
+    /// Made by the hook that greets this very connection.
+    pub(crate) greets: bool,
+    /// Whether it waits while the channel is not connected; `None`: as the channel says.
+    pub(crate) waits: Option<bool>,
+    /// So often it may go over one more connection, if one was lost.
+    pub(crate) resends: u32,
+    /// Running it twice does no harm.
+    pub(crate) idempotent: bool,
 }
 
 /// A call that was taken on.
@@ -83,10 +92,12 @@ pub(crate) enum Ended {
 /// A call from its start until its outcome is fetched.
 ///
 /// ```text
-///  Parked ──window──► Sent ──final frame, timeout, close──► Done ──fetched──► (vacant)
-///     └── oneway, timeout, close ──────────────────────────►┘
+///  Parked ──window──► Sent ──final frame, timeout, loss──► Done ──fetched──► (vacant)
+///   │  ▲                └── loss, if it may be sent again ──┐ ▲
+///   │  └────────────────────────────────────────────────────┘ │
+///   └── oneway, timeout, loss ────────────────────────────────┘
 /// ```
-enum Slot {
+pub(super) enum Slot {
     /// Waits for a place in the window, or for the connection to open.
     Parked {
         parked: Box<Parked>,
@@ -98,24 +109,16 @@ enum Slot {
         name: Cow<'static, str>,
         time: Time,
         waker: Option<Waker>,
+        /// What is needed to send it again, if the user asked for that.
+        kept: Option<Box<Parked>>,
     },
     /// The outcome waits to be fetched.
     Done(Ended),
 }
 
-struct Parked {
-    name: Cow<'static, str>,
-    arguments: Vec<u8>,
-    time: Time,
-    depth: u16,
-    oneway: bool,
-    /// Nobody waits for it; it is sent all the same.
-    detached: bool,
-}
-
 /// The time that a call may take, and when it is over.
 #[derive(Clone, Copy)]
-struct Time {
+pub(super) struct Time {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
 }
@@ -135,14 +138,20 @@ impl Time {
 /// All calls of this end. At most the window is `Sent`; `Parked` ones are held by their handles.
 #[derive(Default)]
 pub(super) struct Callers {
-    slots: Slab<Slot>,
-    parked: VecDeque<usize>,
+    pub(super) slots: Slab<Slot>,
+    pub(super) parked: VecDeque<usize>,
+    /// While a hook greets a new connection: so many of the parked calls are the hook's, and first in
+    /// line. All others wait.
+    pub(super) greeting: Option<usize>,
+    /// So many calls were kept, to be parked or sent again.
+    pub(super) kept: u64,
     /// Buffers for results: a caller that fetches one leaves an empty one of its own.
     spare: Vec<Vec<u8>>,
 }
 
 impl Callers {
-    /// Sends the request, or parks it until there is room. `connection` is `None` while it opens.
+    /// Sends the request, or parks it until there is room. `connection` is `None` as long as there is
+    /// none that takes calls.
     pub(super) fn start(
         &mut self,
         mut connection: Option<&mut Connection>,
@@ -153,8 +162,12 @@ impl Callers {
             timeout: request.timeout,
             deadline: request.deadline,
         };
-        // A call inside a handler passes those that wait: it may be what they wait for.
-        let passes = request.nested || self.parked.is_empty();
+        // A call inside a handler passes those that wait: it may be what they wait for. A connection
+        // that is being greeted takes the calls of its hook only.
+        let passes = match self.greeting {
+            Some(waiting) => request.greets && waiting == 0,
+            None => request.nested || self.parked.is_empty(),
+        };
         if let Some(connection) = connection.as_deref_mut().filter(|_| passes) {
             let head = CallHead {
                 depth: request.depth,
@@ -172,29 +185,24 @@ impl Callers {
                 Err(CannotCall::WindowFull) => {}
                 Err(cannot) => return Err(refused(cannot, request.name.as_str())),
                 Ok(started) => {
-                    buffers::give(request.arguments);
+                    self.keep_or_give(started, request, time);
                     return Ok(started);
                 }
             }
         }
         if request.nested
+            && self.greeting.is_none()
             && let Some(connection) = connection
         {
             return Err(full(connection));
         }
-        let parked = Box::new(Parked {
-            name: request.name.keep(),
-            arguments: request.arguments,
-            time,
-            depth: request.depth,
-            oneway: request.oneway,
-            detached: false,
-        });
+        let greets = request.greets;
+        let parked = self.pack(request, time);
         let slot = self.slots.insert(Slot::Parked {
             parked,
             waker: None,
         });
-        self.parked.push_back(slot);
+        self.line_up(slot, greets);
         Ok(Started::Waiting(slot))
     }
 
@@ -219,12 +227,16 @@ impl Callers {
             name: name(),
             time,
             waker: None,
+            kept: None,
         });
         Ok(Started::Waiting(slot))
     }
 
     /// Sends parked calls, oldest first, as far as there is room.
     pub(super) fn unpark(&mut self, connection: &mut Connection, after: &mut After) {
+        if self.greeting.is_some() {
+            return;
+        }
         while let Some(&slot) = self.parked.front() {
             let Some(Slot::Parked { parked, waker }) = self.slots.get_mut(slot) else {
                 self.parked.pop_front();
@@ -247,13 +259,19 @@ impl Callers {
             };
             let outcome = match sent {
                 Err(CannotCall::WindowFull) => return,
-                Err(cannot) => Err(refused(cannot, &parked.name)),
+                Err(cannot) => Err(parked
+                    .lost()
+                    .unwrap_or_else(|| refused(cannot, &parked.name))),
                 Ok(id) => Ok(id),
             };
             let detached = parked.detached;
-            let name = std::mem::take(&mut parked.name);
             let time = parked.time;
-            buffers::give(std::mem::take(&mut parked.arguments));
+            let name = if parked.resends > 0 {
+                parked.name.clone()
+            } else {
+                buffers::give(std::mem::take(&mut parked.arguments));
+                std::mem::take(&mut parked.name)
+            };
             let waker = waker.take();
             self.parked.pop_front();
             let next = match outcome {
@@ -268,6 +286,7 @@ impl Callers {
                         name,
                         time,
                         waker,
+                        kept: None,
                     }
                 }
                 Ok(None) => {
@@ -281,8 +300,11 @@ impl Callers {
             };
             if detached {
                 self.slots.remove(slot);
-            } else if let Some(place) = self.slots.get_mut(slot) {
-                *place = next;
+            } else if let Some(place) = self.slots.get_mut(slot)
+                && let Slot::Parked { parked, .. } = std::mem::replace(place, next)
+                && let Slot::Sent { kept, .. } = place
+            {
+                *kept = (parked.resends > 0).then_some(parked);
             }
         }
     }
@@ -338,7 +360,7 @@ impl Callers {
                 after.discard(waker);
             }
             Slot::Parked { parked, waker } => {
-                self.parked.retain(|other| *other != slot);
+                self.step_out(slot);
                 buffers::give(parked.arguments);
                 after.discard(waker);
             }
@@ -414,7 +436,10 @@ impl Callers {
                 continue;
             }
             after.wake(waker.take());
-            let sent = matches!(slot, Slot::Sent { .. });
+            let sent = match slot {
+                Slot::Parked { parked, .. } => parked.was_sent(),
+                _ => true,
+            };
             let name = match slot {
                 Slot::Sent { id, name, .. } => {
                     if let Some(connection) = connection.as_deref_mut() {
@@ -434,59 +459,12 @@ impl Callers {
             *slot = Slot::Done(Ended::Error(timed_out(&name, time.timeout, sent)));
         }
         if unparked {
-            let slots = &mut self.slots;
-            self.parked
-                .retain(|slot| matches!(slots.get(*slot), Some(Slot::Parked { .. })));
+            self.close_ranks();
         }
         for index in detached {
             self.slots.remove(index);
         }
         next
-    }
-
-    /// No more calls can be sent: those that wait for room fail.
-    pub(super) fn refuse_parked(&mut self, reason: &Arc<CloseReason>, after: &mut After) {
-        for index in std::mem::take(&mut self.parked) {
-            let Some(place) = self.slots.get_mut(index) else {
-                continue;
-            };
-            let Slot::Parked { parked, waker } = place else {
-                continue;
-            };
-            after.wake(waker.take());
-            if parked.detached {
-                self.slots.remove(index);
-            } else {
-                *place = Slot::Done(Ended::Error(Error::NotConnected(Arc::clone(reason))));
-            }
-        }
-    }
-
-    /// The connection is gone: every call that has not ended fails.
-    pub(super) fn fail_all(
-        &mut self,
-        mut error: impl FnMut(Option<Token>) -> Error,
-        after: &mut After,
-    ) {
-        let mut detached = Vec::new();
-        for (index, slot) in &mut self.slots {
-            let (waker, error) = match slot {
-                Slot::Parked { parked, waker } => {
-                    if parked.detached {
-                        detached.push(index);
-                    }
-                    (waker, error(None))
-                }
-                Slot::Sent { waker, .. } => (waker, error(Some(token(index)))),
-                Slot::Done(_) => continue,
-            };
-            after.wake(waker.take());
-            *slot = Slot::Done(Ended::Error(error));
-        }
-        for index in detached {
-            self.slots.remove(index);
-        }
-        self.parked.clear();
     }
 }
 
@@ -499,7 +477,7 @@ pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant>
 }
 
 /// Slots are numbered from 0 and there are never 2³² of them: each takes memory for a handle.
-fn token(slot: usize) -> Token {
+pub(super) fn token(slot: usize) -> Token {
     slot as Token
 }
 

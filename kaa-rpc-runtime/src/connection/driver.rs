@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use super::callers::{Ended, earlier};
 use super::opening::CloseOnDrop;
+use super::session::Session;
 use super::shared::{After, Closing, Shared, State, in_time};
 use super::timer::Timer;
 use super::vigil::{Verdict, Vigil};
 use crate::buffers;
 use crate::close::CloseReason;
-use crate::error::Error;
 use crate::serve::dispatch::{Dispatched, Dispatcher};
 use crate::transport::Transport;
 
@@ -36,20 +36,23 @@ const KEPT_CAPACITY: usize = 64 * 1024;
 /// Drives an open connection until it is closed. It is closed also if the future is dropped, even
 /// before its first poll.
 pub(crate) fn drive(
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     transport: Transport,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let guard = CloseOnDrop {
-        shared: Arc::clone(&shared),
-    };
-    drive_guarded(guard, shared, transport)
+    let guard = CloseOnDrop::new(session.shared());
+    async move {
+        let reason = run(session, transport).await;
+        guard.shared.close(Arc::new(reason));
+    }
 }
 
-async fn drive_guarded(guard: CloseOnDrop, shared: Arc<Shared>, transport: Transport) {
-    let vigil = Vigil::new(shared.patience(), transport.is_network());
+/// Drives an open connection until it is to be closed, and gives the reason. Its calls are not ended
+/// yet.
+pub(super) async fn run(session: Arc<Session>, transport: Transport) -> CloseReason {
+    let vigil = Vigil::new(session.shared().patience(), transport.is_network());
     let mut driver = Driver {
-        dispatcher: Dispatcher::new(Arc::clone(&shared)),
-        shared,
+        shared: Arc::clone(session.shared()),
+        dispatcher: Dispatcher::new(session),
         transport,
         timer: Timer::default(),
         vigil,
@@ -64,7 +67,7 @@ async fn drive_guarded(guard: CloseOnDrop, shared: Arc<Shared>, transport: Trans
     // reason of the handler's.
     let reason = tokio::task::unconstrained(poll_fn(|cx| driver.poll(cx))).await;
     driver.shutdown().await;
-    guard.shared.close(reason);
+    reason
 }
 
 struct Driver {
@@ -352,14 +355,17 @@ impl Driver {
             Event::Goodbye(not_run) => {
                 connection.goodbye();
                 let by = in_time(self.shared.close_timeout());
-                let by = state.closing.get_or_insert(Closing { by, local: false }).by;
+                let closing = state.closing.get_or_insert(Closing {
+                    by,
+                    local: false,
+                    for_good: false,
+                });
+                let next = self.shared.reconnects() && !closing.for_good;
+                let by = closing.by;
                 state.arm(Some(by), after);
                 let reason = Arc::new(CloseReason::ClosedByPeer);
-                for token in not_run {
-                    let error = Error::NotConnected(Arc::clone(&reason));
-                    state.callers.end(token, Ended::Error(error), after);
-                }
-                state.callers.refuse_parked(&reason, after);
+                state.callers.not_run(not_run, &reason, next, after);
+                state.callers.refuse_parked(&reason, next, after);
             }
             Event::Yield(..)
             | Event::Credit(_)

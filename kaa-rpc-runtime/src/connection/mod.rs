@@ -14,13 +14,16 @@
 mod callers;
 mod driver;
 mod opening;
+mod parked;
 mod served;
+mod session;
 mod shared;
 mod timer;
 mod vigil;
 
 pub(crate) use callers::{Ended, Name, Request, Started};
 pub(crate) use driver::drive;
-pub(crate) use opening::{install, open_and_drive};
+pub(crate) use opening::{Attempts, Hook, install, keep_connected};
 pub(crate) use served::{Responder, Running};
-pub(crate) use shared::{Setup, Shared, Status, too_deep};
+pub(crate) use session::Session;
+pub(crate) use shared::{Setup, Shared, too_deep};

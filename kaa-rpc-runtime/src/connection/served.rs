@@ -15,7 +15,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::callers::earlier;
-use super::shared::{After, Shared};
+use super::session::Session;
+use super::shared::After;
 use crate::scope::{self, Scope};
 use crate::serve::functions::{BoxedHandler, Registration};
 use crate::serve::reply::{self, Reply, drop_quietly};
@@ -113,7 +114,10 @@ impl Served {
 
     fn remove(&mut self, key: usize) -> Option<Stop> {
         let task = self.tasks.try_remove(key)?;
-        if let Some(id) = task.id {
+        // On the next connection, its id may be another call's.
+        if let Some(id) = task.id
+            && self.by_id.get(&id) == Some(&key)
+        {
             self.by_id.remove(&id);
         }
         task.stop
@@ -172,6 +176,7 @@ impl Served {
         for key in keys {
             self.stop(key, Stop::Cancelled, after);
         }
+        self.by_id.clear();
     }
 }
 
@@ -199,7 +204,8 @@ impl Running {
 
     /// Hands the handler to the executor. Its next poll is its own task's.
     pub(crate) fn spawn(mut self) {
-        let shared = Arc::clone(&self.responder.shared);
+        let session = Arc::clone(&self.responder.session);
+        let shared = session.shared();
         let key = match self.responder.task {
             Some(key) => key,
             None => shared.with(|state, after| {
@@ -284,7 +290,7 @@ fn spawn_in_turn(running: Running) {
 
 /// The duty to answer one call.
 pub(crate) struct Responder {
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     function: Arc<Registration>,
     /// `None`: a oneway call, whose slot is given back instead.
     id: Option<CallId>,
@@ -299,13 +305,13 @@ pub(crate) struct Responder {
 
 impl Responder {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        session: Arc<Session>,
         function: Arc<Registration>,
         id: Option<CallId>,
         cost: u32,
     ) -> Self {
         Self {
-            shared,
+            session,
             function,
             id,
             cost,
@@ -323,12 +329,12 @@ impl Responder {
         let reply = reply.locate(&self.function.name);
         if self.id.is_none()
             && let Reply::Failure(failure) = &reply
-            && let Some(more) = self.shared.functions().oneway_failed.report()
+            && let Some(more) = self.session.shared().functions().oneway_failed.report()
         {
             tracing::warn!(function = %self.function.name, error = %Escaped(&failure.message), more, "a oneway call failed");
         }
-        let shared = Arc::clone(&self.shared);
-        let next = shared.with(|state, after| {
+        let session = Arc::clone(&self.session);
+        let next = session.shared().with(|state, after| {
             let stop = self.task.take().and_then(|key| state.served.remove(key));
             let reply = match (reply, stop) {
                 (Reply::Failure(failure), Some(stop)) if failure.kind == FailureKind::Cancelled => {
@@ -337,7 +343,7 @@ impl Responder {
                 }
                 (reply, _) => reply,
             };
-            state.answer(self.id, self.cost, reply, after);
+            state.answer(self.id, self.cost, reply, &session, after);
             self.leave_serial(&mut state.served)
         });
         if let Some(next) = next {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::callers::{Callers, Ended, Request, Started, earlier};
 use super::served::{Running, Served};
+use super::session::Session;
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
@@ -24,15 +25,15 @@ use crate::scope;
 use crate::serve::functions::Registry;
 use crate::serve::reply::{Reply, drop_quietly};
 use crate::side::Patience;
+use crate::status::Status;
 use crate::transport::SocketWriter;
 
-/// One connection, shared by its handles, its calls and its driver.
+/// One channel, shared by its handles, its calls and its driver. It has one connection, or if it
+/// reconnects, one after the other.
 pub(crate) struct Shared {
     state: Mutex<State>,
     /// Channels that a user holds; the last one to go closes the connection.
     handles: AtomicUsize,
-    /// Set once the connection is open.
-    peer: OnceLock<Peer>,
     status: watch::Sender<Status>,
     setup: Setup,
 }
@@ -47,15 +48,13 @@ pub(crate) struct Setup {
     pub(crate) close_timeout: Duration,
     /// The time that the other end has for its part.
     pub(crate) patience: Patience,
+    /// Whether calls that say nothing themselves wait while the channel is not connected.
+    pub(crate) waits: bool,
+    /// Whether the channel goes on without a connection that was lost.
+    pub(crate) reconnects: bool,
+    /// So often calls that say nothing themselves may go over one more connection, if one was lost.
+    pub(crate) resends: u32,
     pub(crate) runtime: Handle,
-}
-
-/// What a connection is doing.
-#[derive(Clone, Debug)]
-pub(crate) enum Status {
-    Opening,
-    Open,
-    Closed(Arc<CloseReason>),
 }
 
 /// What the lock protects. No user code runs while it is held.
@@ -73,6 +72,14 @@ pub(crate) struct State {
     /// When the driver looks at deadlines next.
     pub(super) armed: Option<Instant>,
     pub(super) closing: Option<Closing>,
+    /// The number of the connection, and who is at its other end; those of the last one if there is
+    /// none now.
+    pub(super) session: u64,
+    pub(super) peer: Option<Arc<Peer>>,
+    /// Why there is no connection.
+    pub(super) away: Arc<CloseReason>,
+    /// Whether it is no use to wait for one.
+    pub(super) hopeless: bool,
 }
 
 /// An orderly close that is under way.
@@ -81,10 +88,12 @@ pub(super) struct Closing {
     pub(super) by: Instant,
     /// This end began it.
     pub(super) local: bool,
+    /// This end wants the channel closed, too; there is to be no other connection.
+    pub(super) for_good: bool,
 }
 
 pub(super) enum Phase {
-    /// Calls are parked until it is open.
+    /// There is no connection yet, or no more. Calls are parked until there is one.
     Opening,
     Open(Box<Connection>),
     Closed(Arc<CloseReason>),
@@ -152,12 +161,15 @@ impl Shared {
             writer: None,
             armed: None,
             closing: None,
+            session: 0,
+            peer: None,
+            away: Arc::new(CloseReason::NotYetOpen),
+            hopeless: false,
         };
         Arc::new(Self {
             state: Mutex::new(state),
             handles: AtomicUsize::new(0),
-            peer: OnceLock::new(),
-            status: watch::Sender::new(Status::Opening),
+            status: watch::Sender::new(Status::Connecting),
             setup,
         })
     }
@@ -203,14 +215,16 @@ impl Shared {
         self.setup.timeout
     }
 
-    pub(crate) fn peer(&self) -> Option<&Peer> {
-        self.peer.get()
+    pub(crate) fn peer(&self) -> Option<Arc<Peer>> {
+        self.lock().peer.clone()
     }
 
     /// Starts a call; see [`crate::Call::start`].
     pub(crate) fn start(&self, mut request: Request<'_>) -> Result<Started, Error> {
         let scope = scope::current();
-        request.nested = scope.is_some();
+        request.greets = scope.is_some_and(|scope| scope.greets == Some(self.id()));
+        request.nested = scope.is_some_and(|scope| scope.greets.is_none());
+        let waits = *request.waits.get_or_insert(self.setup.waits);
         request.depth = scope.map_or(0, |scope| scope.depth);
         let inherited = scope.and_then(|scope| scope.deadline);
         let now = (request.timeout.is_some() || inherited.is_some()).then(Instant::now);
@@ -234,23 +248,30 @@ impl Shared {
                 false,
             ));
         }
-        self.check_depth(request.depth)?;
         self.with(|state, after| {
-            if let Phase::Closed(reason) = &state.phase {
-                return Err(Error::NotConnected(Arc::clone(reason)));
+            match &state.phase {
+                Phase::Closed(reason) => return Err(Error::NotConnected(Arc::clone(reason))),
+                Phase::Opening if !waits || state.hopeless => {
+                    return Err(Error::NotConnected(Arc::clone(&state.away)));
+                }
+                Phase::Opening => {}
+                Phase::Open(connection) => check_depth(request.depth, connection)?,
             }
-            if state.closing.is_some() {
-                let reason = if state.closing.is_some_and(|closing| closing.local) {
-                    CloseReason::Closed
-                } else {
-                    CloseReason::ClosedByPeer
-                };
-                return Err(Error::NotConnected(Arc::new(reason)));
-            }
+            let connection = match state.closing {
+                None => state.phase.connection(),
+                // It waits for the next connection.
+                Some(closing) if waits && self.setup.reconnects && !closing.for_good => None,
+                Some(closing) => {
+                    let reason = if closing.local {
+                        CloseReason::Closed
+                    } else {
+                        CloseReason::ClosedByPeer
+                    };
+                    return Err(Error::NotConnected(Arc::new(reason)));
+                }
+            };
             let deadline = request.deadline;
-            let started = state
-                .callers
-                .start(state.phase.connection(), request, now)?;
+            let started = state.callers.start(connection, request, now)?;
             state.arm(deadline, after);
             let alone = state
                 .phase
@@ -259,15 +280,6 @@ impl Shared {
             state.flush(alone, after);
             Ok(started)
         })
-    }
-
-    fn check_depth(&self, depth: u16) -> Result<(), Error> {
-        match self.peer().map(|peer| peer.max_depth) {
-            Some(limit) if u32::from(depth) > limit => Err(Error::TooDeep {
-                message: too_deep(depth, limit),
-            }),
-            _ => Ok(()),
-        }
     }
 
     pub(crate) fn poll_call(&self, slot: usize, cx: &mut Context<'_>) -> Poll<Ended> {
@@ -293,82 +305,135 @@ impl Shared {
         self.with(|state, after| state.callers.detach(state.phase.connection(), slot, after));
     }
 
-    /// The handshake went well: calls that were parked can go. Unless it was closed meanwhile.
-    pub(super) fn open(&self, connection: Connection, peer: Peer, writer: Option<SocketWriter>) {
-        let _ = self.peer.set(peer);
-        let opened = self.with(|state, after| {
+    /// The handshake went well: calls that were parked can go, after those of a hook that greets the
+    /// connection until [`Self::greeted`]. Unless it was closed meanwhile.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        connection: Connection,
+        peer: Peer,
+        writer: Option<SocketWriter>,
+        greeting: bool,
+    ) -> Session {
+        let peer = Arc::new(peer);
+        let (opened, number) = self.with(|state, after| {
+            state.session += 1;
             if let Phase::Closed(_) = state.phase {
-                return false;
+                return (false, state.session);
             }
+            state.peer = Some(Arc::clone(&peer));
+            state.hopeless = false;
             let mut connection = Box::new(connection);
+            state.callers.greeting = greeting.then_some(0);
             state.callers.unpark(&mut connection, after);
             if state.closing.is_some() {
                 connection.goodbye();
             }
             state.phase = Phase::Open(connection);
             state.writer = writer;
-            true
+            (true, state.session)
         });
         if opened {
-            self.status.send_if_modified(|status| {
-                let opening = matches!(status, Status::Opening);
-                if opening {
-                    *status = Status::Open;
-                }
-                opening
-            });
+            self.set_status(Status::Connected);
+        }
+        Session::new(Arc::clone(self), number, peer)
+    }
+
+    /// The hook has run: all other calls can go, too.
+    pub(super) fn greeted(&self) {
+        self.with(|state, after| {
+            state.callers.greeting = None;
+            state.unpark(after);
+        });
+    }
+
+    /// The channel is closed, because its connection is gone and there is to be no other, or because it is
+    /// to be cut. Every call ends now, and the driver lets go of the stream.
+    pub(crate) fn close(&self, reason: impl Into<Arc<CloseReason>>) {
+        let reason = reason.into();
+        let closed = self.with(|state, after| {
+            // The first reason stays.
+            let open = !matches!(state.phase, Phase::Closed(_));
+            if open {
+                state.lose(&reason, false, after);
+                after.driver = state.driver.take();
+                state.phase = Phase::Closed(Arc::clone(&reason));
+            }
+            open
+        });
+        if closed {
+            self.set_status(Status::Closed(reason));
         }
     }
 
-    /// The connection is gone, could not be opened, or is to be cut. Every call ends now, and the
-    /// driver lets go of the stream.
-    pub(crate) fn close(&self, reason: CloseReason) {
-        let reason = Arc::new(reason);
-        let shown = Arc::clone(&reason);
-        let closed = self.with(|state, after| {
-            let unsent: HashSet<Token> = match &mut state.phase {
-                // The first reason stays.
-                Phase::Closed(_) => return false,
-                Phase::Opening => HashSet::new(),
-                Phase::Open(connection) => connection
-                    .abandon()
-                    .into_iter()
-                    .filter(|(_, progress)| *progress == Progress::NeverSent)
-                    .map(|(token, _)| token)
-                    .collect(),
-            };
-            state.phase = Phase::Closed(Arc::clone(&reason));
-            state.writer = None;
-            after.driver = state.driver.take();
-            state.callers.fail_all(
-                |token| match token {
-                    Some(token) if !unsent.contains(&token) => {
-                        Error::ConnectionLost(Arc::clone(&reason))
-                    }
-                    _ => Error::NotConnected(Arc::clone(&reason)),
-                },
-                after,
-            );
-            state.served.stop_all(after);
+    /// There is no connection any more, or not yet, and the next attempt is made after `pause`. Says
+    /// whether the channel goes on so. `hopeless`: calls do not wait for it.
+    pub(super) fn go_on_without(
+        &self,
+        reason: Arc<CloseReason>,
+        pause: Duration,
+        hopeless: bool,
+    ) -> bool {
+        let goes_on = self.with(|state, after| {
+            if matches!(state.phase, Phase::Closed(_))
+                || state.closing.is_some_and(|closing| closing.for_good)
+            {
+                return false;
+            }
+            state.closing = None;
+            state.lose(&reason, !hopeless, after);
+            state.away = Arc::clone(&reason);
+            state.hopeless = hopeless;
             true
         });
-        if closed {
-            self.status.send_replace(Status::Closed(shown));
+        if goes_on {
+            let next_attempt = pause;
+            self.set_status(Status::Disconnected {
+                reason,
+                next_attempt,
+            });
         }
+        goes_on
+    }
+
+    /// The next attempt begins.
+    pub(super) fn connecting(&self) {
+        self.set_status(Status::Connecting);
+    }
+
+    /// Tells those who watch, if it is news. What is closed stays so.
+    fn set_status(&self, status: Status) {
+        self.status
+            .send_if_modified(|shown| match (&*shown, &status) {
+                (Status::Closed(_), _) | (Status::Connecting, Status::Connecting) => false,
+                _ => {
+                    *shown = status;
+                    true
+                }
+            });
+    }
+
+    /// Tells this channel from all others that there are.
+    pub(crate) fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Says goodbye: calls that run may end within `limit`, new ones are refused.
     pub(crate) fn begin_close(&self, limit: Duration) {
         self.with(|state, after| {
             let by = in_time(limit);
-            let closing = state.closing.get_or_insert(Closing { by, local: true });
+            let closing = state.closing.get_or_insert(Closing {
+                by,
+                local: true,
+                for_good: true,
+            });
             closing.by = closing.by.min(by);
+            closing.for_good = true;
             let by = closing.by;
             if let Some(connection) = state.phase.connection() {
                 connection.goodbye();
             }
             let reason = Arc::new(CloseReason::Closed);
-            state.callers.refuse_parked(&reason, after);
+            state.callers.refuse_parked(&reason, false, after);
             // A program often ends right after it lets go: the goodbye should not wait for the driver.
             state.flush(true, after);
             state.arm(Some(by), after);
@@ -378,6 +443,14 @@ impl Shared {
 
     pub(crate) fn close_timeout(&self) -> Duration {
         self.setup.close_timeout
+    }
+
+    pub(crate) fn resends(&self) -> u32 {
+        self.setup.resends
+    }
+
+    pub(super) fn reconnects(&self) -> bool {
+        self.setup.reconnects
     }
 
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
@@ -402,6 +475,15 @@ pub(super) fn in_time(time: Duration) -> Instant {
     now.checked_add(time).unwrap_or_else(|| now + CENTURY)
 }
 
+fn check_depth(depth: u16, connection: &Connection) -> Result<(), Error> {
+    let limit = connection.opened().peer_limits().max_depth;
+    if u32::from(depth) > limit {
+        let message = too_deep(depth, limit);
+        return Err(Error::TooDeep { message });
+    }
+    Ok(())
+}
+
 pub(crate) fn too_deep(depth: u16, limit: u32) -> String {
     format!(
         "{depth} calls stand around this one, and {limit} are allowed (max_depth): do two handlers call each other?"
@@ -411,9 +493,30 @@ pub(crate) fn too_deep(depth: u16, limit: u32) -> String {
 impl State {
     /// Sends what was waiting for room, as far as there is some.
     pub(super) fn unpark(&mut self, after: &mut After) {
-        if let Some(connection) = self.phase.connection() {
+        // What is parked while the connection closes waits for the next one.
+        if self.closing.is_none()
+            && let Some(connection) = self.phase.connection()
+        {
             self.callers.unpark(connection, after);
         }
+    }
+
+    /// There is no connection any more. Calls end, but for those that wait for the `next` one.
+    fn lose(&mut self, reason: &Arc<CloseReason>, next: bool, after: &mut After) {
+        let unsent: HashSet<Token> = match &mut self.phase {
+            Phase::Open(connection) => connection
+                .abandon()
+                .into_iter()
+                .filter(|(_, progress)| *progress == Progress::NeverSent)
+                .map(|(token, _)| token)
+                .collect(),
+            _ => HashSet::new(),
+        };
+        self.phase = Phase::Opening;
+        self.writer = None;
+        self.writing = false;
+        self.callers.lose(&unsent, reason, next, after);
+        self.served.stop_all(after);
     }
 
     /// Lets the driver run soon, unless it will anyway.
@@ -486,9 +589,13 @@ impl State {
         id: Option<CallId>,
         cost: u32,
         reply: Reply,
+        session: &Session,
         after: &mut After,
     ) {
-        if let Some(connection) = self.phase.connection() {
+        // The ids of one connection mean nothing to the next.
+        if self.session == session.number()
+            && let Some(connection) = self.phase.connection()
+        {
             match (id, &reply) {
                 (None, _) => connection.oneway_done(cost),
                 (Some(id), Reply::Value(value)) => {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::functions::{Registration, Table, closest};
 use super::reply::{self, Reply};
-use crate::connection::{Responder, Running, Shared, too_deep};
+use crate::connection::{Responder, Running, Session, Shared, too_deep};
 use crate::context::Context;
 use crate::scope::{self, Scope};
 use crate::text::Escaped;
@@ -24,7 +24,7 @@ const SLOW: Duration = Duration::from_millis(1);
 
 /// Runs the calls of one channel.
 pub(crate) struct Dispatcher {
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     /// The registry's table, as of `version`.
     table: Arc<Table>,
     version: u64,
@@ -57,12 +57,13 @@ enum Refusal {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let version = shared.functions().version();
-        let table = shared.functions().table();
-        let bad_calls = Budget::new(shared.patience().bad_calls);
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        let functions = session.shared().functions();
+        let version = functions.version();
+        let table = functions.table();
+        let bad_calls = Budget::new(session.shared().patience().bad_calls);
         Self {
-            shared,
+            session,
             table,
             version,
             slow: Slow::Unsuspected,
@@ -73,6 +74,10 @@ impl Dispatcher {
     /// Of calls that cannot be run.
     pub(crate) fn bad_calls(&self) -> &Budget {
         &self.bad_calls
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.session.shared()
     }
 
     /// A pass over what was read took so long.
@@ -101,7 +106,7 @@ impl Dispatcher {
             }
             Ok((handler, scope)) => {
                 let responder =
-                    Responder::new(Arc::clone(&self.shared), Arc::clone(&function), id, cost);
+                    Responder::new(Arc::clone(&self.session), Arc::clone(&function), id, cost);
                 let running = Running::new(handler, scope, responder);
                 self.enter(&function, running)
             }
@@ -109,10 +114,10 @@ impl Dispatcher {
     }
 
     fn refresh(&mut self) {
-        let version = self.shared.functions().version();
+        let version = self.shared().functions().version();
         if version != self.version {
             self.version = version;
-            self.table = self.shared.functions().table();
+            self.table = self.shared().functions().table();
         }
     }
 
@@ -123,7 +128,7 @@ impl Dispatcher {
         head: &CallHead<'_>,
         arguments: &[u8],
     ) -> Result<(super::functions::BoxedHandler, Scope), Refusal> {
-        let limit = self.shared.limits().max_depth;
+        let limit = self.shared().limits().max_depth;
         if u32::from(head.depth) > limit {
             return Err(Refusal::Reply(Reply::failure(
                 FailureKind::TooDeep,
@@ -140,12 +145,13 @@ impl Dispatcher {
         let scope = Scope {
             depth: head.depth.saturating_add(1),
             deadline,
+            greets: None,
         };
         let mut reader =
-            ArgumentReader::new(arguments, &self.shared.scan_limits()).map_err(|error| {
+            ArgumentReader::new(arguments, &self.shared().scan_limits()).map_err(|error| {
                 Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
             })?;
-        let cx = Context::new(Arc::clone(&self.shared), scope);
+        let cx = Context::new(Arc::clone(&self.session), scope);
         // Decoding runs user code too: a hand-written `Deserialize`, a conversion.
         // So does a closure before it gives its future, and that may call back already.
         let _entered = scope::enter(scope);
@@ -159,7 +165,7 @@ impl Dispatcher {
     fn enter(&mut self, function: &Registration, mut running: Running) -> Dispatched {
         if let Some(queue) = function.serial {
             match self
-                .shared
+                .shared()
                 .with(|state, after| state.enter_serial(queue, running, after))
             {
                 Some(free) => running = free,
@@ -170,7 +176,7 @@ impl Dispatcher {
         let polled = Pin::new(&mut running).poll(&mut task::Context::from_waker(Waker::noop()));
         if began.is_some_and(|began| began.elapsed() > SLOW) {
             self.slow = Slow::Reported;
-            if let Some(more) = self.shared.functions().slow.report() {
+            if let Some(more) = self.shared().functions().slow.report() {
                 tracing::warn!(
                     function = %function.name,
                     more,
@@ -198,12 +204,12 @@ impl Dispatcher {
             self.bad_calls.take();
         }
         if let (None, Reply::Failure(failure)) = (id, &reply)
-            && let Some(more) = self.shared.functions().oneway_failed.report()
+            && let Some(more) = self.shared().functions().oneway_failed.report()
         {
             tracing::warn!(error = %Escaped(&failure.message), more, "a oneway call was refused");
         }
-        self.shared
-            .with(|state, after| state.answer(id, cost, reply, after));
+        self.shared()
+            .with(|state, after| state.answer(id, cost, reply, &self.session, after));
     }
 }
 

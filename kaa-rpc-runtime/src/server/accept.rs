@@ -15,7 +15,7 @@ use super::members::{Members, Membership, SecretNumber};
 use super::places::{Asked, Origin, Place, Places};
 use super::rejected::{Rejected, Visitor};
 use crate::channel::Channel;
-use crate::connection::{Shared, Status, drive, install};
+use crate::connection::{Shared, drive, install};
 use crate::open::{ConnectError, Doorkeeper, Opening, as_server};
 use crate::ratelimit::RateLimit;
 use crate::side::SoundSide;
@@ -157,8 +157,8 @@ impl Inner {
     async fn welcome(&self, opening: Opening, membership: Membership, visitor: Visitor) {
         let shared = Arc::clone(membership.shared());
         let key_id = opening.peer.key_id.clone();
-        let transport = install(&shared, opening);
-        if let Status::Closed(_) = *shared.status().borrow() {
+        let (session, transport) = install(&shared, opening, false);
+        if shared.status().borrow().is_closed() {
             self.reject(visitor.rejected(ConnectError::Revoked { key_id }));
             return;
         }
@@ -176,7 +176,7 @@ impl Inner {
             }
         }
         let _ = self.connected.send(Arc::downgrade(&shared));
-        drive(shared, transport).await;
+        drive(Arc::new(session), transport).await;
         drop(membership);
     }
 
