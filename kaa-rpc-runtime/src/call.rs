@@ -16,6 +16,7 @@ use crate::buffers;
 use crate::channel::Channel;
 use crate::connection::{Ended, Name, Request, Shared, Started};
 use crate::error::{BadResult, Error, FromFailure};
+use crate::ratelimit::RateLimit;
 
 /// A call that can be adjusted and then awaited, or [started](Self::start).
 ///
@@ -106,10 +107,13 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
     /// the other end accepts, the call waits in the handle.
     pub fn start(self) -> InProgress<T, F> {
         let mut arguments = buffers::take();
-        if let Err(error) = msgpack::encode_arguments(&mut arguments, &self.arguments) {
-            buffers::give(arguments);
-            return InProgress::failed(Error::Unencodable(error.to_string()));
-        }
+        let shape = match msgpack::encode_arguments(&mut arguments, &self.arguments) {
+            Ok(shape) => shape,
+            Err(error) => {
+                buffers::give(arguments);
+                return InProgress::failed(Error::Unencodable(error.to_string()));
+            }
+        };
         let prefixed;
         let name = if self.prefix.is_empty() {
             self.name
@@ -120,6 +124,7 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
         let request = Request {
             name,
             arguments,
+            shape,
             timeout: self.timeout,
             deadline: None,
             depth: 0,
@@ -221,9 +226,30 @@ impl<T, F> InProgress<T, F> {
 
     /// Lets the call run on although nobody waits for its outcome. It stops at its deadline, or with
     /// the channel; if it still waits for room when the channel closes, it is not sent.
-    pub fn detach(mut self) {
-        if let State::Waiting(shared, slot) = std::mem::replace(&mut self.state, State::Over) {
-            shared.detach_call(slot);
+    ///
+    /// It is dropped, and that is logged, if too many detached calls wait for room already, since nobody
+    /// else bounds them: 1024 and 64 MiB of them may, or as many as the other end accepts at once if
+    /// that is more. [`try_detach`](Self::try_detach) tells.
+    pub fn detach(self) {
+        static DROPPED: RateLimit = RateLimit::new();
+        if let Err(error @ Error::TooManyDetached { .. }) = self.try_detach()
+            && let Some(more) = DROPPED.report()
+        {
+            tracing::warn!(%error, more, "a detached call was not sent");
+        }
+    }
+
+    /// As [`detach`](Self::detach), and tells if the call cannot be let go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyDetached`] if too many detached calls wait for room already, and whatever is
+    /// known to have kept the call from being sent. Then it was not sent and is dropped.
+    pub fn try_detach(mut self) -> Result<(), Error> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Waiting(shared, slot) => shared.detach_call(slot),
+            State::Failed(error) => Err(error),
+            State::Sent | State::Over => Ok(()),
         }
     }
 

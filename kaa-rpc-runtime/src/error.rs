@@ -55,6 +55,11 @@ pub enum Error {
         /// How many bytes the calls in flight may have together (its `max_request_bytes`).
         max_request_bytes: u64,
     },
+    /// Too many detached calls wait for room already. Nothing was sent.
+    TooManyDetached {
+        /// How many, or how many bytes, and the limit.
+        message: String,
+    },
     /// Too many calls stand around this one: each a handler that calls back.
     TooDeep {
         /// What the other end said.
@@ -84,6 +89,7 @@ impl Error {
                 | Self::Unencodable(_)
                 | Self::WindowFull { .. }
                 | Self::RequestBytesFull { .. }
+                | Self::TooManyDetached { .. }
                 | Self::TooDeep { .. }
                 | Self::TimedOut { sent: false, .. }
                 | Self::TooLarge { sent: false, .. }
@@ -132,7 +138,9 @@ impl fmt::Display for Error {
                 "the calls in flight leave no room for this one in the {max_request_bytes} bytes that \
                  the other end accepts (max_request_bytes), and a call made inside a handler does not wait"
             ),
-            Self::TooDeep { message } | Self::TooLarge { message, .. } => Escaped(message).fmt(f),
+            Self::TooDeep { message }
+            | Self::TooManyDetached { message }
+            | Self::TooLarge { message, .. } => Escaped(message).fmt(f),
         }
     }
 }

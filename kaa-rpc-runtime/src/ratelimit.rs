@@ -18,6 +18,15 @@ struct Inner {
 }
 
 impl RateLimit {
+    pub(crate) const fn new() -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                last: None,
+                silent: 0,
+            }),
+        }
+    }
+
     /// Whether to log now; if so, how many times it was not since the last time.
     pub(crate) fn report(&self) -> Option<u64> {
         self.report_at(Instant::now())

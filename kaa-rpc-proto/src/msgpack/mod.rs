@@ -19,6 +19,7 @@ mod encode;
 mod error;
 mod key;
 mod scan;
+mod shape;
 mod timestamp;
 mod token;
 mod value;
@@ -27,9 +28,10 @@ pub use bytes::Bytes;
 
 pub use arguments::{ArgumentError, ArgumentReader, Arguments, Encoder, Kwargs, encode_arguments};
 pub use de::{Decoder, from_slice};
-pub use encode::{AsBytes, EncodeError, encode, to_vec};
+pub use encode::{AsBytes, EncodeError, encode, encode_measured, to_vec};
 pub use error::DecodeError;
 pub use scan::{ScanError, ScanLimits, scan, scan_arguments, skip};
+pub use shape::{Exceeded, Shape};
 pub use timestamp::{ParseTimestampError, Timestamp, TimestampOutOfRange};
 pub use value::{Integer, Value};
 

@@ -6,6 +6,7 @@ mod document;
 mod encode;
 mod hostile;
 mod properties;
+mod shape;
 mod timestamp;
 mod value;
 

@@ -122,6 +122,11 @@ fn roomy() -> ScanLimits {
 
 proptest! {
     #[test]
+    fn what_encoding_counts_is_what_a_scan_counts(value in value()) {
+        crate::shape::value(&value);
+    }
+
+    #[test]
     fn values_come_back(value in value()) {
         let bytes = to_vec(&value).unwrap();
         scan(&bytes, &roomy()).unwrap();

@@ -1,18 +1,19 @@
 //! The calls of this end that somebody waits for.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kaa_rpc_proto::frame::{CallHead, CallId};
-use kaa_rpc_proto::{CannotCall, Connection, Token};
+use kaa_rpc_proto::msgpack::Shape;
+use kaa_rpc_proto::{CannotCall, Connection, Limits, Token};
 use slab::Slab;
 use tokio::time::Instant;
 
 use super::parked::Parked;
 use super::shared::After;
+use super::waiting::Waiting;
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
@@ -54,6 +55,7 @@ pub(crate) struct Request<'a> {
     pub(crate) name: Name<'a>,
     /// Encoded, in a buffer of the pool.
     pub(crate) arguments: Vec<u8>,
+    pub(crate) shape: Shape,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) depth: u16,
@@ -139,10 +141,7 @@ impl Time {
 #[derive(Default)]
 pub(super) struct Callers {
     pub(super) slots: Slab<Slot>,
-    pub(super) parked: VecDeque<usize>,
-    /// While a hook greets a new connection: so many of the parked calls are the hook's, and first in
-    /// line. All others wait.
-    pub(super) greeting: Option<usize>,
+    pub(super) waiting: Waiting,
     /// So many calls were kept, to be parked or sent again.
     pub(super) kept: u64,
     /// Buffers for results: a caller that fetches one leaves an empty one of its own.
@@ -164,10 +163,14 @@ impl Callers {
         };
         // A call inside a handler passes those that wait: it may be what they wait for. A connection
         // that is being greeted takes the calls of its hook only.
-        let passes = match self.greeting {
-            Some(waiting) => request.greets && waiting == 0,
-            None => request.nested || self.parked.is_empty(),
+        let passes = if self.waiting.is_greeting() {
+            request.greets && !self.waiting.greeter_waits()
+        } else {
+            request.nested || self.waiting.is_empty()
         };
+        if let Some(connection) = connection.as_deref() {
+            check_shape(request.shape, connection, request.name.as_str())?;
+        }
         if let Some(connection) = connection.as_deref_mut().filter(|_| passes) {
             let head = CallHead {
                 depth: request.depth,
@@ -191,19 +194,14 @@ impl Callers {
             }
         }
         if request.nested
-            && self.greeting.is_none()
+            && !self.waiting.is_greeting()
             && let Some(connection) = connection
         {
             return Err(full(connection));
         }
         let greets = request.greets;
         let parked = self.pack(request, time);
-        let slot = self.slots.insert(Slot::Parked {
-            parked,
-            waker: None,
-        });
-        self.line_up(slot, greets);
-        Ok(Started::Waiting(slot))
+        Ok(Started::Waiting(self.line_up(parked, greets)))
     }
 
     fn send(
@@ -234,13 +232,13 @@ impl Callers {
 
     /// Sends parked calls, oldest first, as far as there is room.
     pub(super) fn unpark(&mut self, connection: &mut Connection, after: &mut After) {
-        if self.greeting.is_some() {
+        if self.waiting.is_greeting() {
             return;
         }
-        while let Some(&slot) = self.parked.front() {
+        while let Some(slot) = self.waiting.first() {
             let Some(Slot::Parked { parked, waker }) = self.slots.get_mut(slot) else {
-                self.parked.pop_front();
-                continue;
+                // What leaves its slot leaves the line.
+                return;
             };
             let head = CallHead {
                 depth: parked.depth,
@@ -250,21 +248,28 @@ impl Callers {
                     .and_then(|_| parked.time.remaining(Instant::now())),
                 ..CallHead::new(&parked.name)
             };
-            let sent = if parked.oneway {
-                connection.oneway(&head, &parked.arguments).map(|()| None)
-            } else {
-                connection
-                    .call(token(slot), &head, &parked.arguments)
-                    .map(Some)
+            // It may have been parked before the limits of the other end were known.
+            let outcome = match check_shape(parked.shape, connection, &parked.name) {
+                Err(error) => Err(parked.lost().unwrap_or(error)),
+                Ok(()) => {
+                    let sent = if parked.oneway {
+                        connection.oneway(&head, &parked.arguments).map(|()| None)
+                    } else {
+                        connection
+                            .call(token(slot), &head, &parked.arguments)
+                            .map(Some)
+                    };
+                    match sent {
+                        Err(CannotCall::WindowFull) => return,
+                        Err(cannot) => Err(parked
+                            .lost()
+                            .unwrap_or_else(|| refused(cannot, &parked.name))),
+                        Ok(id) => Ok(id),
+                    }
+                }
             };
-            let outcome = match sent {
-                Err(CannotCall::WindowFull) => return,
-                Err(cannot) => Err(parked
-                    .lost()
-                    .unwrap_or_else(|| refused(cannot, &parked.name))),
-                Ok(id) => Ok(id),
-            };
-            let detached = parked.detached;
+            let detached = parked.place.is_detached();
+            self.waiting.remove(parked.place);
             let time = parked.time;
             let name = if parked.resends > 0 {
                 parked.name.clone()
@@ -273,7 +278,6 @@ impl Callers {
                 std::mem::take(&mut parked.name)
             };
             let waker = waker.take();
-            self.parked.pop_front();
             let next = match outcome {
                 Ok(Some(id)) => {
                     if detached {
@@ -360,7 +364,7 @@ impl Callers {
                 after.discard(waker);
             }
             Slot::Parked { parked, waker } => {
-                self.step_out(slot);
+                self.waiting.remove(parked.place);
                 buffers::give(parked.arguments);
                 after.discard(waker);
             }
@@ -368,16 +372,21 @@ impl Callers {
         }
     }
 
-    /// The handle of a call is gone, but the call is to go on.
+    /// The handle of a call is gone, but the call is to go on. If too many wait like that already, it
+    /// is as before.
     pub(super) fn detach(
         &mut self,
         connection: Option<&mut Connection>,
         slot: usize,
         after: &mut After,
-    ) {
+    ) -> Result<(), Error> {
         match self.slots.get_mut(slot) {
             Some(Slot::Parked { parked, waker }) => {
-                parked.detached = true;
+                // Those of the other end are not known while the connection opens.
+                let limits = connection.map_or_else(Limits::default, |connection| {
+                    *connection.opened().peer_limits()
+                });
+                self.waiting.detach(&mut parked.place, &limits)?;
                 after.discard(waker.take());
             }
             Some(Slot::Sent { id, .. }) => {
@@ -393,6 +402,7 @@ impl Callers {
             }
             None => {}
         }
+        Ok(())
     }
 
     /// A final frame came.
@@ -423,7 +433,6 @@ impl Callers {
         after: &mut After,
     ) -> Option<Instant> {
         let mut next: Option<Instant> = None;
-        let mut unparked = false;
         let mut detached = Vec::new();
         for (index, slot) in &mut self.slots {
             let (time, waker) = match slot {
@@ -448,8 +457,8 @@ impl Callers {
                     std::mem::take(name)
                 }
                 Slot::Parked { parked, .. } => {
-                    unparked = true;
-                    if parked.detached {
+                    self.waiting.remove(parked.place);
+                    if parked.place.is_detached() {
                         detached.push(index);
                     }
                     std::mem::take(&mut parked.name)
@@ -457,9 +466,6 @@ impl Callers {
                 Slot::Done(_) => continue,
             };
             *slot = Slot::Done(Ended::Error(timed_out(&name, time.timeout, sent)));
-        }
-        if unparked {
-            self.close_ranks();
         }
         for index in detached {
             self.slots.remove(index);
@@ -498,6 +504,17 @@ fn full(connection: &Connection) -> Error {
     } else {
         let window = limits.max_calls;
         Error::WindowFull { window }
+    }
+}
+
+/// Whether the other end accepts so many items, so deep.
+fn check_shape(shape: Shape, connection: &Connection, name: &str) -> Result<(), Error> {
+    match shape.exceeds(connection.opened().peer_limits()) {
+        None => Ok(()),
+        Some(exceeded) => Err(Error::TooLarge {
+            sent: false,
+            message: format!("the arguments of `{name}` have {exceeded}"),
+        }),
     }
 }
 

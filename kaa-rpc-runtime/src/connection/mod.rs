@@ -20,6 +20,7 @@ mod session;
 mod shared;
 mod timer;
 mod vigil;
+mod waiting;
 
 pub(crate) use callers::{Ended, Name, Request, Started};
 pub(crate) use driver::drive;

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kaa_rpc_proto::Token;
+use kaa_rpc_proto::msgpack::Shape;
 
 use super::callers::{Callers, Ended, Request, Slot, Started, Time, token};
 use super::shared::After;
+use super::waiting::{Place, Rank};
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
@@ -16,11 +18,11 @@ use crate::error::Error;
 pub(super) struct Parked {
     pub(super) name: Cow<'static, str>,
     pub(super) arguments: Vec<u8>,
+    pub(super) shape: Shape,
     pub(super) time: Time,
     pub(super) depth: u16,
     pub(super) oneway: bool,
-    /// Nobody waits for it; it is sent all the same.
-    pub(super) detached: bool,
+    pub(super) place: Place,
     /// So often it may go over one more connection. If not 0, it is kept also while it is on its way.
     pub(super) resends: u32,
     /// It waits for the next connection, too.
@@ -70,10 +72,11 @@ impl Callers {
         Box::new(Parked {
             name: request.name.keep(),
             arguments: request.arguments,
+            shape: request.shape,
             time,
             depth: request.depth,
             oneway: request.oneway,
-            detached: false,
+            place: Place::NONE,
             resends: request.resends,
             waits: request.waits.unwrap_or(true),
             idempotent: request.idempotent,
@@ -95,35 +98,18 @@ impl Callers {
         }
     }
 
-    /// A parked call takes its place in the line. `greets`: it is the hook's.
-    pub(super) fn line_up(&mut self, slot: usize, greets: bool) {
-        match &mut self.greeting {
-            Some(waiting) if greets => {
-                self.parked.insert((*waiting).min(self.parked.len()), slot);
-                *waiting += 1;
-            }
-            _ => self.parked.push_back(slot),
-        }
-    }
-
-    /// A parked call is not to be sent any more.
-    pub(super) fn step_out(&mut self, slot: usize) {
-        let Some(index) = self.parked.iter().position(|other| *other == slot) else {
-            return;
-        };
-        self.parked.remove(index);
-        if let Some(waiting) = &mut self.greeting
-            && index < *waiting
-        {
-            *waiting -= 1;
-        }
-    }
-
-    /// Leaves in the line what is parked still.
-    pub(super) fn close_ranks(&mut self) {
-        let slots = &self.slots;
-        self.parked
-            .retain(|slot| matches!(slots.get(*slot), Some(Slot::Parked { .. })));
+    /// A call takes its place in the line. `greets`: it is the hook's.
+    pub(super) fn line_up(&mut self, mut parked: Box<Parked>, greets: bool) -> usize {
+        let greets = greets && self.waiting.is_greeting();
+        let rank = if greets { Rank::Greets } else { Rank::Comes };
+        let entry = self.slots.vacant_entry();
+        let slot = entry.key();
+        parked.place = self.waiting.add(slot, parked.arguments.len(), rank);
+        entry.insert(Slot::Parked {
+            parked,
+            waker: None,
+        });
+        slot
     }
 
     /// No more calls can be sent, or for now only those that do not wait for a connection
@@ -134,7 +120,7 @@ impl Callers {
         not_waiting: bool,
         after: &mut After,
     ) {
-        for &index in &self.parked {
+        for index in self.waiting.slots() {
             let Some(place @ Slot::Parked { .. }) = self.slots.get_mut(index) else {
                 continue;
             };
@@ -142,14 +128,14 @@ impl Callers {
                 && !(not_waiting && parked.waits)
             {
                 after.wake(waker.take());
-                let detached = parked.detached;
+                self.waiting.remove(parked.place);
+                let detached = parked.place.is_detached();
                 *place = Slot::Done(Ended::Error(parked.failure(reason)));
                 if detached {
                     self.slots.remove(index);
                 }
             }
         }
-        self.close_ranks();
     }
 
     /// The other end said goodbye and did not run these. If there is to be a next connection, those
@@ -179,7 +165,7 @@ impl Callers {
         next: bool,
         after: &mut After,
     ) {
-        self.greeting = None;
+        self.waiting.greet(false);
         self.refuse_parked(reason, next, after);
         let sent: Vec<(usize, bool)> = self
             .slots
@@ -199,7 +185,6 @@ impl Callers {
         next: bool,
         after: &mut After,
     ) {
-        let mut again = Vec::new();
         for (index, sent) in calls {
             let Some(place) = self.slots.get_mut(index) else {
                 continue;
@@ -212,7 +197,8 @@ impl Callers {
             let error = match kept {
                 Some(mut parked) => match parked.again(sent, reason) {
                     Ok(()) if next => {
-                        again.push((parked.order, index));
+                        let bytes = parked.arguments.len();
+                        parked.place = self.waiting.add_again(index, bytes, parked.order);
                         *place = Slot::Parked { parked, waker };
                         continue;
                     }
@@ -224,10 +210,6 @@ impl Callers {
             };
             after.wake(waker);
             *place = Slot::Done(Ended::Error(error));
-        }
-        again.sort_unstable();
-        for (_, index) in again.into_iter().rev() {
-            self.parked.push_front(index);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kaa_rpc_proto::frame::CallId;
-use kaa_rpc_proto::msgpack::ScanLimits;
+use kaa_rpc_proto::msgpack::{Exceeded, ScanLimits, scan};
 use kaa_rpc_proto::{Connection, Failure, FailureKind, Limits, Progress, Token};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -300,9 +300,15 @@ impl Shared {
         });
     }
 
-    /// The handle of a call is gone, but the call is to go on.
-    pub(crate) fn detach_call(&self, slot: usize) {
-        self.with(|state, after| state.callers.detach(state.phase.connection(), slot, after));
+    /// The handle of a call is gone, but the call is to go on. It is dropped if too many wait for room
+    /// like that already.
+    pub(crate) fn detach_call(&self, slot: usize) -> Result<(), Error> {
+        let result =
+            self.with(|state, after| state.callers.detach(state.phase.connection(), slot, after));
+        if result.is_err() {
+            self.cancel_call(slot);
+        }
+        result
     }
 
     /// The handshake went well: calls that were parked can go, after those of a hook that greets the
@@ -323,7 +329,7 @@ impl Shared {
             state.peer = Some(Arc::clone(&peer));
             state.hopeless = false;
             let mut connection = Box::new(connection);
-            state.callers.greeting = greeting.then_some(0);
+            state.callers.waiting.greet(greeting);
             state.callers.unpark(&mut connection, after);
             if state.closing.is_some() {
                 connection.goodbye();
@@ -341,7 +347,7 @@ impl Shared {
     /// The hook has run: all other calls can go, too.
     pub(super) fn greeted(&self) {
         self.with(|state, after| {
-            state.callers.greeting = None;
+            state.callers.waiting.greet(false);
             state.unpark(after);
         });
     }
@@ -598,9 +604,13 @@ impl State {
         {
             match (id, &reply) {
                 (None, _) => connection.oneway_done(cost),
-                (Some(id), Reply::Value(value)) => {
-                    if let Err(too_large) = connection.result(id, value) {
-                        answer_failure(connection, id, &result_too_large(too_large));
+                (Some(id), Reply::Value(value, shape)) => {
+                    let failure = match shape.exceeds(connection.opened().peer_limits()) {
+                        Some(exceeded) => Some(result_exceeds(exceeded)),
+                        None => connection.result(id, value).err().map(result_too_large),
+                    };
+                    if let Some(failure) = failure {
+                        answer_failure(connection, id, &failure);
                     }
                 }
                 (Some(id), Reply::Failure(failure)) => answer_failure(connection, id, failure),
@@ -608,7 +618,7 @@ impl State {
             let alone = connection.is_idle();
             self.flush(alone, after);
         }
-        if let Reply::Value(buffer) = reply {
+        if let Reply::Value(buffer, _) = reply {
             buffers::give(buffer);
         }
     }
@@ -624,11 +634,18 @@ fn result_too_large(too_large: kaa_rpc_proto::TooLarge) -> Failure {
     )
 }
 
+fn result_exceeds(exceeded: Exceeded) -> Failure {
+    let message = format!("the result has {exceeded}");
+    Failure::new(FailureKind::TooLarge, message)
+}
+
 fn answer_failure(connection: &mut Connection, id: CallId, failure: &Failure) {
     let mut bytes = buffers::take();
     failure.encode(&mut bytes);
-    if connection.error(id, &bytes).is_err() {
-        // Limits are at least 64 KiB, so only a huge declared error does not fit.
+    // All but the value of a declared error is within the smallest limits that there are.
+    let limits = ScanLimits::from(connection.opened().peer_limits());
+    let fits = failure.value.is_none() || scan(&bytes, &limits).is_ok();
+    if !fits || connection.error(id, &bytes).is_err() {
         bytes.clear();
         Failure::new(
             FailureKind::TooLarge,

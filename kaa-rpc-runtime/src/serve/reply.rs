@@ -4,7 +4,8 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
-use kaa_rpc_proto::{Failure, FailureKind, msgpack};
+use kaa_rpc_proto::msgpack::{self, Shape};
+use kaa_rpc_proto::{Failure, FailureKind};
 use serde::Serialize;
 
 use crate::buffers;
@@ -15,7 +16,7 @@ use crate::outcome::{DeclaredError, Fault, Outcome, Throws};
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// The encoded result, in a buffer of the pool.
-    Value(Vec<u8>),
+    Value(Vec<u8>, Shape),
     /// What went wrong.
     Failure(Box<Failure>),
 }
@@ -49,8 +50,8 @@ pub(crate) fn encode<R: Serialize, E: DeclaredError>(outcome: Outcome<R, E>) -> 
     match outcome {
         Ok(result) => {
             let mut buffer = buffers::take();
-            match msgpack::encode(&mut buffer, &result) {
-                Ok(()) => Reply::Value(buffer),
+            match msgpack::encode_measured(&mut buffer, &result) {
+                Ok(shape) => Reply::Value(buffer, shape),
                 Err(error) => unencodable("result", &error),
             }
         }

@@ -163,7 +163,7 @@ fn hostile_18_every_split_of_the_stream_gives_the_same() {
 #[test]
 fn hostile_21_an_unknown_kind_of_frame_ends_the_channel() {
     let mut stage = Stage::new(multi_threaded());
-    for kind in [0, 5, 6, 12, 100, 255] {
+    for kind in [0, 99, 100, 255] {
         let mut guest = stage.guest();
         guest.peer.send_bytes(&[0, 0, 0, 1, kind]);
         stage.assert_closed(

@@ -265,3 +265,88 @@ fn hostile_49_dropping_a_call_that_is_half_written_leaves_the_stream_whole() {
         }
     });
 }
+
+/// Nobody holds their handles, so that the channel must bound them.
+#[test]
+fn detached_calls_that_wait_are_bounded() {
+    everywhere(async |over| {
+        let (probe, mut told) = probe();
+        let side = |side: Side| side.function("wait", probe.handler()).max_calls(4);
+        let ends = connect(over, side, plain).await;
+        let call = |n: u64| -> InProgress<u64> { ends.client.rpc("wait", (n,)).start() };
+        let most = 4 + 1024;
+        for n in 0..most {
+            call(n).try_detach().unwrap();
+        }
+        let kept = call(most);
+        let error = call(9999).try_detach().unwrap_err();
+        assert!(matches!(error, Error::TooManyDetached { .. }), "{error:?}");
+        assert!(error.to_string().contains("max_calls"), "{error}");
+        assert!(error.never_ran());
+        // What is sent makes room.
+        let mut ran: Vec<u64> = (0..=most + 1).collect();
+        probe.let_go(1);
+        let mut was = told.next().await;
+        while was != Was::Started(4) {
+            ran.retain(|n| was != Was::Ended(*n));
+            was = told.next().await;
+        }
+        call(most + 1).try_detach().unwrap();
+        call(9999).detach();
+        probe.let_go(most as usize + 1);
+        assert_eq!(kept.await.unwrap(), most);
+        while !ran.is_empty() {
+            was = told.next().await;
+            assert!(was != Was::Started(9999));
+            ran.retain(|n| was != Was::Ended(*n));
+        }
+    });
+}
+
+#[test]
+fn detached_calls_that_wait_are_bounded_in_bytes() {
+    everywhere(async |over| {
+        let (probe, mut told) = probe();
+        let side = |side: Side| side.function("wait", probe.handler()).max_calls(1);
+        let ends = connect(over, side, plain).await;
+        let held: InProgress<u64> = ends.client.rpc("wait", (1,)).start();
+        assert_eq!(told.next().await, Was::Started(1));
+        let text = "x".repeat(100 << 10);
+        let mut waiting = 0;
+        let error = loop {
+            let call = ends.client.rpc::<u64, _>("nothing", (&text,)).start();
+            match call.try_detach() {
+                Ok(()) => waiting += text.len(),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("max_request_bytes"), "{error}");
+        assert!((63 << 20..=64 << 20).contains(&waiting), "{waiting}");
+        probe.let_go(1);
+        assert_eq!(held.await.unwrap(), 1);
+    });
+}
+
+/// As many as there are, in any order, and each at once.
+#[test]
+fn cancelling_a_crowd_that_waits_takes_no_time() {
+    everywhere(async |over| {
+        let (probe, mut told) = probe();
+        let side = |side: Side| side.function("wait", probe.handler()).max_calls(1);
+        let ends = connect(over, side, plain).await;
+        let call = |n: u64| -> InProgress<u64> { ends.client.rpc("wait", (n,)).start() };
+        let first = call(0);
+        assert_eq!(told.next().await, Was::Started(0));
+        let mut crowd: Vec<InProgress<u64>> = (1..=100_000).map(call).collect();
+        let began = std::time::Instant::now();
+        // The newest first is the worst for whoever searches from the oldest on.
+        while crowd.len() > 1 {
+            drop(crowd.pop());
+        }
+        let elapsed = began.elapsed();
+        assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+        probe.let_go(2);
+        assert_eq!(first.await.unwrap(), 0);
+        assert_eq!(crowd.pop().unwrap().await.unwrap(), 1);
+    });
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kaa_rpc_runtime::{Bytes, Channel, Context, Error, InProgress, Limits, params};
+use kaa_rpc_runtime::{Bytes, Channel, Context, Error, InProgress, Limits, Value, params};
 
 use crate::common::{Side, connect, everywhere, plain};
 
@@ -147,6 +147,111 @@ fn the_largest_frame_of_the_defaults_goes() {
             .await
             .unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+    });
+}
+
+/// An honest end never meets these limits of the other by surprise: it counts before it sends.
+#[test]
+fn items_and_nesting_beyond_the_limits_are_told_before_they_are_sent() {
+    let narrow = |side: Side| {
+        functions(side)
+            .function(
+                "size",
+                params(["list"], async |list: Value| {
+                    Ok(list.as_list().map(<[Value]>::len))
+                }),
+            )
+            .function(
+                "list",
+                params(["items"], async |items: u32| {
+                    Ok((0..items).collect::<Vec<u32>>())
+                }),
+            )
+            .function(
+                "nest",
+                params(["depth"], async |depth: u32| Ok(nested(depth))),
+            )
+            .limits(Limits {
+                max_items: 1024,
+                max_nesting: 8,
+                ..Limits::default()
+            })
+    };
+    everywhere(async |over| {
+        let ends = connect(over, narrow, narrow).await;
+        let channel = &ends.client;
+        let size = async |list: Value| channel.rpc::<Option<usize>, _>("size", (list,)).await;
+        let list = |items: u32| Value::from((0..items).map(Value::from).collect::<Vec<Value>>());
+        // The list and the map of the arguments count, and the list itself.
+        assert_eq!(size(list(1021)).await.unwrap(), Some(1021));
+        assert_eq!(size(nested(8)).await.unwrap(), Some(1));
+        let get = async |name, n: u32| channel.rpc::<Value, _>(name, (n,)).await;
+        assert!(get("list", 1023).await.is_ok());
+        assert!(get("nest", 8).await.is_ok());
+        let cases = [
+            (
+                size(list(1022)).await.unwrap_err(),
+                ["1025 items", "1024", "max_items"],
+                false,
+            ),
+            (
+                size(nested(9)).await.unwrap_err(),
+                ["9 lists", "8", "max_nesting"],
+                false,
+            ),
+            (
+                get("list", 1024).await.unwrap_err(),
+                ["1025 items", "1024", "max_items"],
+                true,
+            ),
+            (
+                get("nest", 9).await.unwrap_err(),
+                ["9 lists", "8", "max_nesting"],
+                true,
+            ),
+        ];
+        for (error, parts, ran) in cases {
+            assert!(
+                matches!(error, Error::TooLarge { sent, .. } if sent == ran),
+                "{error:?}"
+            );
+            assert_eq!(error.never_ran(), !ran);
+            for part in parts {
+                assert!(error.to_string().contains(part), "{error}");
+            }
+        }
+        assert!(!channel.is_closed());
+        assert_eq!(size(list(3)).await.unwrap(), Some(3));
+    });
+}
+
+/// Lists inside each other, so many.
+fn nested(depth: u32) -> Value {
+    (1..depth).fold(Value::List(Vec::new()), |inner, _| Value::List(vec![inner]))
+}
+
+/// A channel that is not open yet does not know the limits of the other end; it still keeps to them.
+#[test]
+fn a_call_that_waits_for_the_channel_to_open_is_measured_then() {
+    let runtime = crate::common::multi_threaded();
+    runtime.block_on(async {
+        let (_folder, address) = crate::common::private_address();
+        let server = kaa_rpc_runtime::Server::builder(crate::common::secret()).limits(Limits {
+            max_items: 1024,
+            ..Limits::default()
+        });
+        let server = server.bind(&address).await.unwrap();
+        let channel = Channel::builder(&crate::common::secret())
+            .connect_lazy(&address)
+            .unwrap();
+        let call = channel.rpc::<Value, _>("size", (vec![0; 2000],)).start();
+        let error = call.await.unwrap_err();
+        assert!(
+            matches!(error, Error::TooLarge { sent: false, .. }),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("max_items"), "{error}");
+        drop(server);
     });
 }
 

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::{Arguments, Kwargs};
 use crate::msgpack::encode::{Container, name_twice, patch_head};
 use crate::msgpack::key::{Key, find_duplicate};
-use crate::msgpack::{EncodeError, encode};
+use crate::msgpack::{EncodeError, Shape, encode_measured};
 
-/// Appends `arguments` to `out`.
+/// Appends `arguments` to `out`, and gives what a receiver that has limits asks of them.
 ///
 /// # Errors
 ///
@@ -15,7 +15,7 @@ use crate::msgpack::{EncodeError, encode};
 pub fn encode_arguments<A: Arguments + ?Sized>(
     out: &mut Vec<u8>,
     arguments: &A,
-) -> Result<(), EncodeError> {
+) -> Result<Shape, EncodeError> {
     let length = out.len();
     let mut borrowed = Borrowed {
         encoder: Encoder::new(std::mem::take(out)),
@@ -25,7 +25,7 @@ pub fn encode_arguments<A: Arguments + ?Sized>(
     arguments.encode(&mut borrowed.encoder)?;
     borrowed.encoder.complete()?;
     borrowed.length = borrowed.encoder.buffer.len();
-    Ok(())
+    Ok(borrowed.encoder.shape)
 }
 
 /// Gives the buffer back, however the encoding ends.
@@ -54,6 +54,7 @@ pub struct Encoder {
     positional: usize,
     /// Where the head of the map is, once there is one, and the number of entries.
     named: Option<(usize, usize)>,
+    shape: Shape,
 }
 
 impl Encoder {
@@ -67,6 +68,11 @@ impl Encoder {
             start,
             positional: 0,
             named: None,
+            // The list and the map. Nesting counts for each argument by itself.
+            shape: Shape {
+                items: 2,
+                nesting: 0,
+            },
         }
     }
 
@@ -79,7 +85,8 @@ impl Encoder {
         if self.named.is_some() {
             return Err(EncodeError::PositionalAfterNamed);
         }
-        encode(&mut self.buffer, value)?;
+        let shape = encode_measured(&mut self.buffer, value)?;
+        self.shape = self.shape.and(shape);
         self.positional += 1;
         Ok(())
     }
@@ -95,8 +102,10 @@ impl Encoder {
         value: &T,
     ) -> Result<(), EncodeError> {
         self.begin_named(1)?;
-        encode(&mut self.buffer, name)?;
-        encode(&mut self.buffer, value)
+        let name = encode_measured(&mut self.buffer, name)?;
+        let value = encode_measured(&mut self.buffer, value)?;
+        self.shape = self.shape.and(name).and(value);
+        Ok(())
     }
 
     /// Adds a named argument if there is one.
@@ -118,9 +127,10 @@ impl Encoder {
     ///
     /// When one of them could not be encoded.
     pub fn kwargs(&mut self, kwargs: &Kwargs) -> Result<(), EncodeError> {
-        let (entries, count) = kwargs.encoded()?;
+        let (entries, count, shape) = kwargs.encoded()?;
         if count > 0 {
             self.begin_named(count)?;
+            self.shape = self.shape.and(shape);
             self.buffer.extend_from_slice(entries);
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::names::Entries;
-use crate::msgpack::{EncodeError, Value, encode, from_slice};
+use crate::msgpack::{EncodeError, Shape, Value, encode_measured, from_slice};
 
 /// Named arguments in order, encoded as they come.
 ///
@@ -23,6 +23,8 @@ pub struct Kwargs {
     /// Names and values, one after the other.
     entries: Vec<u8>,
     count: usize,
+    /// Of all entries.
+    shape: Shape,
     /// The first failure.
     error: Option<EncodeError>,
 }
@@ -38,10 +40,13 @@ impl Kwargs {
     /// Adds an argument.
     pub fn insert(&mut self, name: impl AsRef<str>, value: impl Serialize) -> &mut Self {
         let length = self.entries.len();
-        let result = encode(&mut self.entries, name.as_ref())
-            .and_then(|()| encode(&mut self.entries, &value));
+        let result = encode_measured(&mut self.entries, name.as_ref())
+            .and_then(|name| Ok(name.and(encode_measured(&mut self.entries, &value)?)));
         match result {
-            Ok(()) => self.count += 1,
+            Ok(shape) => {
+                self.count += 1;
+                self.shape = self.shape.and(shape);
+            }
             Err(error) => {
                 self.entries.truncate(length);
                 self.error.get_or_insert(error);
@@ -61,6 +66,7 @@ impl Kwargs {
     pub fn append(&mut self, other: Self) {
         self.entries.extend_from_slice(&other.entries);
         self.count += other.count;
+        self.shape = self.shape.and(other.shape);
         self.error = self.error.take().or(other.error);
     }
 
@@ -82,10 +88,10 @@ impl Kwargs {
             .filter_map(|(name, _)| std::str::from_utf8(name).ok())
     }
 
-    /// The entries of a map and their number.
-    pub(super) fn encoded(&self) -> Result<(&[u8], usize), EncodeError> {
+    /// The entries of a map, their number and shape.
+    pub(super) fn encoded(&self) -> Result<(&[u8], usize, Shape), EncodeError> {
         match &self.error {
-            None => Ok((&self.entries, self.count)),
+            None => Ok((&self.entries, self.count, self.shape)),
             Some(error) => Err(error.clone()),
         }
     }

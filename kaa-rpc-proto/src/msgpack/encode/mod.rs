@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer, ser};
 use self::writer::Writer;
 use super::MAX_NESTING;
 use super::error::printable;
+use super::shape::Shape;
 
 /// Appends `value` to `out`, as MessagePack.
 ///
@@ -22,8 +23,21 @@ use super::error::printable;
 /// than it said, or when its `Serialize` fails. Then `out` is as it was. If that panics, `out` may
 /// end in a part of the value.
 pub fn encode<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), EncodeError> {
+    encode_measured(out, value).map(drop)
+}
+
+/// [`encode`], and what a receiver that has limits asks of the value.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub fn encode_measured<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    value: &T,
+) -> Result<Shape, EncodeError> {
     let start = out.len();
-    let result = value.serialize(&mut Writer::new(out));
+    let mut writer = Writer::new(out);
+    let result = value.serialize(&mut writer).map(|()| writer.shape());
     if result.is_err() {
         out.truncate(start);
     }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer, ser};
 use super::{Container, EncodeError, patch_head};
 use crate::msgpack::MAX_NESTING;
 use crate::msgpack::scan::{ScanLimits, scan};
+use crate::msgpack::shape::Shape;
 use crate::msgpack::timestamp::EXTENSION;
 
 /// Writes one value after the other.
@@ -14,6 +15,11 @@ pub(super) struct Writer<'a> {
     inner: rmp_serde::Serializer<&'a mut Vec<u8>>,
     /// How many more lists and maps may be opened inside each other.
     nesting_left: u32,
+    /// The smallest value that it had.
+    deepest: u32,
+    /// Of all lists and maps that were closed, and of variants: their keys and values. Scalars need
+    /// not count themselves.
+    contents: u64,
 }
 
 impl<'a> Writer<'a> {
@@ -21,6 +27,16 @@ impl<'a> Writer<'a> {
         Self {
             inner: rmp_serde::Serializer::new(out),
             nesting_left: MAX_NESTING,
+            deepest: MAX_NESTING,
+            contents: 0,
+        }
+    }
+
+    /// Of the one value that was written.
+    pub(super) fn shape(&self) -> Shape {
+        Shape {
+            items: 1 + self.contents,
+            nesting: MAX_NESTING - self.deepest,
         }
     }
 
@@ -33,6 +49,7 @@ impl<'a> Writer<'a> {
             .nesting_left
             .checked_sub(levels)
             .ok_or(EncodeError::TooDeep)?;
+        self.deepest = self.deepest.min(self.nesting_left);
         Ok(())
     }
 
@@ -70,6 +87,7 @@ impl<'a> Writer<'a> {
     /// Writes the head of a map of one entry and its key.
     fn variant(&mut self, name: &str) -> Result<(), EncodeError> {
         self.open(1)?;
+        self.contents += 2;
         _ = self.inner.serialize_map(Some(1))?;
         Ok(self.inner.serialize_str(name)?)
     }
@@ -306,6 +324,7 @@ impl Contents<'_, '_> {
 
     fn close(self) -> Result<(), EncodeError> {
         self.writer.nesting_left += self.levels;
+        self.writer.contents += (self.keys + self.values) as u64;
         if self.container == Container::Map && self.keys != self.values {
             let message = "a map gave another number of keys than of values";
             return Err(EncodeError::Custom(message.to_owned()));
