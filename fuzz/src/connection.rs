@@ -1,5 +1,7 @@
 //! A whole open connection, between a user who does as is allowed and another end that does not.
 
+mod items;
+
 use std::collections::BTreeSet;
 
 use kaa_rpc_proto::frame::{CallHead, CallId, Frame, Split, split};
@@ -9,9 +11,11 @@ use kaa_rpc_proto::handshake::{
 use kaa_rpc_proto::{CannotCall, Connection, Event, Limits, Secret, Token, Violation};
 
 use crate::input::Input;
+use items::{Items, stream};
 
-/// Two bytes for the limits of each end, then what happens: our user calls, cancels, answers, says
-/// goodbye; the kernel takes some of our bytes; the other end sends frames or raw bytes.
+/// Two bytes for the limits of each end, then what happens: our user calls, cancels, answers, sends items
+/// and takes some, says goodbye; the kernel takes some of our bytes; the other end sends frames or raw
+/// bytes.
 pub fn connection(data: &[u8]) {
     let mut input = Input::new(data);
     let (ours, theirs) = (limits(&mut input), limits(&mut input));
@@ -27,7 +31,9 @@ fn limits(input: &mut Input<'_>) -> Limits {
     Limits {
         max_frame: 64 << 10,
         max_calls: u32::from(calls % 5) + 1,
-        max_request_bytes: (64 << 10) + u64::from(bytes),
+        max_request_bytes: (64 << 10) + (u64::from(bytes) << 10),
+        max_stream_items: u32::from(bytes % 3) + 1,
+        max_stream_bytes: 64 << 10,
         ..Limits::default()
     }
 }
@@ -43,9 +49,20 @@ struct End {
     next_token: Token,
     /// Calls of ours whose end somebody waits for.
     waiting: BTreeSet<(CallId, Token)>,
-    serving: Vec<(CallId, u32)>,
+    serving: Vec<Serving>,
     serving_oneways: Vec<u32>,
+    items: Items,
     goodbyes: u32,
+}
+
+/// A call of the other end that runs.
+#[derive(Clone, Copy)]
+struct Serving {
+    id: CallId,
+    number: u64,
+    streams: u8,
+    /// With what its streams may make us hold.
+    cost: u64,
 }
 
 impl End {
@@ -59,13 +76,18 @@ impl End {
             waiting: BTreeSet::new(),
             serving: Vec::new(),
             serving_oneways: Vec::new(),
+            items: Items::default(),
             goodbyes: 0,
         }
     }
 
     fn step(&mut self, input: &mut Input<'_>) -> Result<(), Violation> {
-        match input.byte() % 16 {
-            0 | 1 => self.call(input),
+        match input.byte() % 24 {
+            0 => self.call(input, 0),
+            1 => {
+                let streams = input.byte() % 4;
+                self.call(input, streams);
+            }
             2 => self.oneway(input),
             3 => self.forget(input),
             4 | 5 => self.answer(input),
@@ -81,6 +103,7 @@ impl End {
                 let count = usize::from(input.byte());
                 return self.receive(input.take(count));
             }
+            16..22 => self.step_items(input),
             _ => {
                 let mut bytes = Vec::new();
                 frame(input, |frame| frame.encode(&mut bytes));
@@ -90,12 +113,59 @@ impl End {
         Ok(())
     }
 
-    fn call(&mut self, input: &mut Input<'_>) {
+    fn step_items(&mut self, input: &mut Input<'_>) {
+        let connection = &mut self.connection;
+        match input.byte() % 6 {
+            0 => {
+                let place = usize::from(input.byte()) % self.serving.len().max(1);
+                if let Some(call) = self.serving.get(place) {
+                    self.items.give(connection, (call.id, call.number), input);
+                }
+            }
+            1 => self.items.send(connection, input),
+            2 => {
+                let ((id, stream), broken) = (stream(input), input.byte() > 127);
+                connection.end_stream(id, stream, broken);
+            }
+            3 => {
+                let (place, count) = (usize::from(input.byte()), input.byte());
+                let place = place % self.waiting.len().max(1);
+                if let Some(&(id, _)) = self.waiting.iter().nth(place) {
+                    self.items.take_yields(connection, id, count);
+                }
+            }
+            4 => self
+                .items
+                .take_items(connection, input.byte(), input.byte()),
+            _ => {
+                let (place, stream) = stream(input);
+                let place = place as usize % self.serving.len().max(1);
+                if let Some(call) = self.serving.get(place)
+                    && stream < call.streams
+                {
+                    self.items.stop(connection, (call.id, call.number), stream);
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, input: &mut Input<'_>, streams: u8) {
         let token = self.next_token;
         self.next_token += 1;
         let arguments = payload(input);
-        match self.connection.call(token, &CallHead::new("f"), &arguments) {
-            Ok(id) => assert!(self.waiting.insert((id, token))),
+        let head = CallHead {
+            streams,
+            ..CallHead::new("f")
+        };
+        match self.connection.call(token, &head, &arguments) {
+            Ok(id) => {
+                assert!(self.waiting.insert((id, token)));
+                self.items.calls(id);
+            }
+            Err(CannotCall::TooManyStreams { cost, .. }) => {
+                let peer = self.connection.opened().peer_limits();
+                assert!(streams > 0 && cost > peer.max_request_bytes);
+            }
             Err(error) => self.refused(error, arguments.len()),
         }
     }
@@ -131,6 +201,8 @@ impl End {
         if choice.is_multiple_of(2) {
             self.connection.cancel(id);
         } else {
+            // Nobody will take what is there.
+            self.items.take_yields(&mut self.connection, id, u8::MAX);
             self.connection.detach(id);
         }
     }
@@ -141,7 +213,7 @@ impl End {
         if self.serving.is_empty() {
             return;
         }
-        let (id, _) = self.serving.swap_remove(choice / 2 % self.serving.len());
+        let Serving { id, .. } = self.serving.swap_remove(choice / 2 % self.serving.len());
         assert!(self.connection.serves(id));
         let value = payload(input);
         let sent = if choice.is_multiple_of(2) {
@@ -198,15 +270,27 @@ impl End {
     }
 
     fn happened(&mut self, event: &Event<'_>, frame: &Frame<'_>) {
+        let local = *self.connection.opened().local_limits();
         match (event, frame) {
             (
                 Event::Call {
-                    id: Some(id), cost, ..
+                    id: Some(id),
+                    cost,
+                    number,
+                    head,
+                    ..
                 },
                 _,
             ) => {
-                assert!(self.serving.iter().all(|(live, _)| live != id));
-                self.serving.push((*id, *cost));
+                assert!(self.serving.iter().all(|live| live.id != *id));
+                let held = u64::from(head.streams) * u64::from(local.max_stream_bytes);
+                self.serving.push(Serving {
+                    id: *id,
+                    number: *number,
+                    streams: head.streams,
+                    cost: u64::from(*cost) + held,
+                });
+                self.items.serves(*id);
             }
             (Event::Call { id: None, cost, .. }, _) => self.serving_oneways.push(*cost),
             (Event::Result(token, _), Frame::Result { id, .. })
@@ -214,7 +298,37 @@ impl End {
                 Some(token) => assert!(self.waiting.remove(&(*id, *token)), "it ended twice"),
                 None => assert!(self.waiting.iter().all(|(live, _)| live != id)),
             },
-            (Event::Cancel(id), _) => assert!(self.serving.iter().any(|(live, _)| live == id)),
+            (Event::Cancel(id), _) => assert!(self.is_served(*id)),
+            (Event::Yield(token, value), Frame::Yield { id, .. }) => {
+                assert!(self.waiting.contains(&(*id, *token)));
+                self.items.yielded(*id, value, &local);
+            }
+            (
+                Event::Item {
+                    id,
+                    number,
+                    stream,
+                    value,
+                },
+                _,
+            ) => {
+                assert!(self.is_served(*id));
+                self.items.received((*id, *number, *stream), value, &local);
+            }
+            (
+                Event::End {
+                    id, number, stream, ..
+                },
+                _,
+            ) => {
+                assert!(self.is_served(*id));
+                self.items.ended((*id, *number, *stream));
+            }
+            (Event::Credit(id), _) => assert!(self.is_served(*id)),
+            (Event::Grant(token, _), Frame::Grant { id, .. })
+            | (Event::Stop(token, _), Frame::Stop { id, .. }) => {
+                assert!(self.waiting.contains(&(*id, *token)));
+            }
             (Event::Goodbye(tokens), _) => {
                 let before = self.waiting.len();
                 self.waiting.retain(|(_, token)| !tokens.contains(token));
@@ -223,6 +337,11 @@ impl End {
             (Event::Freed | Event::Liveness | Event::Refused, _) => {}
             (event, frame) => panic!("{event:?} of {frame:?}"),
         }
+        self.items.accepted(frame);
+    }
+
+    fn is_served(&self, id: CallId) -> bool {
+        self.serving.iter().any(|live| live.id == id)
     }
 
     /// What holds at any time.
@@ -230,11 +349,10 @@ impl End {
         let opened = self.connection.opened();
         let (local, peer) = (opened.local_limits(), opened.peer_limits());
         assert!(self.connection.calls_in_flight() <= peer.max_calls);
-        let calls = self.serving.iter().map(|(_, cost)| cost);
-        let costs = calls.chain(&self.serving_oneways);
+        let oneways = self.serving_oneways.iter().map(|cost| u64::from(*cost));
+        let costs = self.serving.iter().map(|call| call.cost).chain(oneways);
         assert!(costs.clone().count() <= local.max_calls as usize);
-        let bytes: u64 = costs.map(|cost| u64::from(*cost)).sum();
-        assert!(bytes <= local.max_request_bytes);
+        assert!(costs.sum::<u64>() <= local.max_request_bytes);
         assert!(self.goodbyes <= 1);
         if self.connection.is_idle() {
             assert!(self.waiting.is_empty() && self.serving.is_empty());
@@ -269,16 +387,19 @@ fn frame(input: &mut Input<'_>, mut give: impl FnMut(&Frame<'_>)) {
     let number = input.byte();
     let id = CallId::from(number % 8);
     let mut bytes = Vec::new();
-    if kind % 12 < 8 {
+    let kind = kind % 20;
+    if kind < 8 || (12..16).contains(&kind) {
         bytes = payload(input);
         // A head takes some of the frame.
         bytes.truncate((64 << 10) - 32);
     }
     let head = CallHead {
         remaining: (number >= 128).then_some(u64::from(number)),
+        streams: if kind == 2 { number / 8 % 4 } else { 0 },
         ..CallHead::new("g")
     };
-    give(&match kind % 12 {
+    let stream = number / 8 % 4;
+    give(&match kind {
         0..=2 => Frame::Call {
             id,
             head,
@@ -300,6 +421,29 @@ fn frame(input: &mut Input<'_>, mut give: impl FnMut(&Frame<'_>)) {
         },
         10 if number.is_multiple_of(2) => Frame::Ping { token: id.into() },
         10 => Frame::Pong { token: id.into() },
+        12 | 13 => Frame::Yield { id, value: &bytes },
+        14 | 15 => Frame::Item {
+            id,
+            stream,
+            value: &bytes,
+        },
+        16 => Frame::Credit {
+            id,
+            items: stream.into(),
+            bytes: input.short().into(),
+        },
+        17 => Frame::Grant {
+            id,
+            stream,
+            items: u32::from(number / 32 % 4),
+            bytes: input.short().into(),
+        },
+        18 => Frame::End {
+            id,
+            stream,
+            broken: number >= 128,
+        },
+        19 => Frame::Stop { id, stream },
         _ => Frame::Goodbye { calls: id.into() },
     });
 }

@@ -45,12 +45,21 @@ fn body_of(body: &[u8]) {
     frame.encode(&mut encoded);
     let again = &encoded[LENGTH_BYTES..];
     assert_eq!(Frame::decode(again), Ok(frame));
-    // There is one way to write a frame, but for metadata that are there and empty.
-    let without_metadata = match frame {
-        Frame::Call { head, .. } | Frame::Oneway { head, .. } => head.metadata.is_empty(),
-        _ => false,
+    // There is one way to write a frame, but for metadata and streams that are there and none.
+    let more = body.len() - again.len();
+    let (metadata, streams) = match frame {
+        Frame::Call { head, .. } | Frame::Oneway { head, .. } => {
+            (head.metadata.is_empty(), head.streams == 0)
+        }
+        _ => (false, false),
     };
-    assert!(again == body || (without_metadata && again.len() + 4 == body.len()));
+    assert!(match more {
+        0 => again == body,
+        1 => streams,
+        4 => metadata,
+        5 => streams && metadata,
+        _ => false,
+    });
     if let Frame::Call {
         head, arguments, ..
     } = frame

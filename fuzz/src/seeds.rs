@@ -146,7 +146,7 @@ fn all_frames() -> Vec<Frame<'static>> {
         depth: 3,
         remaining: Some(5_000_000),
         metadata: b"\x81\xa1a\xa1b",
-        streams: 0,
+        streams: 2,
     };
     vec![
         Frame::Call {
@@ -166,6 +166,32 @@ fn all_frames() -> Vec<Frame<'static>> {
             id: 2,
             failure: b"\x80",
         },
+        Frame::Yield {
+            id: 7,
+            value: b"\x2a",
+        },
+        Frame::Credit {
+            id: 7,
+            items: 2,
+            bytes: 12,
+        },
+        Frame::Item {
+            id: 7,
+            stream: 1,
+            value: b"\x2a",
+        },
+        Frame::End {
+            id: 7,
+            stream: 0,
+            broken: true,
+        },
+        Frame::Grant {
+            id: 7,
+            stream: 1,
+            items: 1,
+            bytes: 7,
+        },
+        Frame::Stop { id: 7, stream: 1 },
         Frame::Cancel { id: 3 },
         Frame::Done {
             calls: 4,
@@ -189,7 +215,13 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("call", call[4..].to_vec()),
         ("zero", vec![0; 4]),
         ("huge", vec![0xff; 5]),
-        ("unknown", vec![0, 0, 0, 1, 5]),
+        ("unknown", vec![0, 0, 0, 1, 16]),
+        (
+            "no-streams",
+            b"\x01\0\0\0\x07\x04\0\0\0\x01f\x90\x80".to_vec(),
+        ),
+        ("oneway-streams", b"\x02\x04\0\0\x01\x01f\x90\x80".to_vec()),
+        ("neither", b"\x0d\0\0\0\x07\0\x02".to_vec()),
         ("trailing", vec![0, 0, 0, 6, 7, 0, 0, 0, 1, 0]),
     ]
 }
@@ -267,6 +299,7 @@ fn arguments() -> Vec<(&'static str, Vec<u8>)> {
 fn connections() -> Vec<(&'static str, Vec<u8>)> {
     let [
         call,
+        call_with_streams,
         oneway,
         forget,
         answer,
@@ -276,9 +309,12 @@ fn connections() -> Vec<(&'static str, Vec<u8>)> {
         done,
         raw,
         frame,
-    ] = [0, 2, 3, 4, 6, 7, 8, 10, 11, 12];
-    let limits = [3, 0, 3, 0];
-    let steps = |steps: &[&[u8]]| [&limits[..], &steps.concat()].concat();
+        items,
+    ] = [0, 1, 2, 3, 4, 6, 7, 8, 10, 11, 12, 16];
+    let [give, send, end, take_yields, take_items, stop] = [0, 1, 2, 3, 4, 5];
+    let steps = |steps: &[&[u8]]| [&[3, 0, 3, 0], &steps.concat()[..]].concat();
+    // With room for some streams of three items.
+    let wide = |steps: &[&[u8]]| [&[3, 254, 3, 254], &steps.concat()[..]].concat();
     vec![
         (
             "answered",
@@ -332,6 +368,55 @@ fn connections() -> Vec<(&'static str, Vec<u8>)> {
             ]]),
         ),
         ("flood-oneway", steps(&[&[frame, 3, 0, 0].repeat(6)])),
+        (
+            "yields",
+            wide(&[
+                &[frame, 0, 1, 2, 0x90, 0x80],
+                &[items, give, 0, 1, 0x2a].repeat(3),
+                &[write, 255, frame, 16, 1 + 8, 0, 6, items, give, 0, 1, 0x2a],
+                &[answer, 0, 1, 0xc0, items, give, 0, 1, 0x2a, write, 255],
+                &[frame, 16, 1 + 8, 0, 6],
+            ]),
+        ),
+        (
+            "they-yield",
+            wide(&[
+                &[call, 0, write, 255, frame, 12, 0, 1, 0x2a],
+                &[items, take_yields, 0, 1, write, 255],
+                &[frame, 12, 0, 1, 0x2a, frame, 4, 0, 1, 0xc0],
+            ]),
+        ),
+        (
+            "streams",
+            wide(&[
+                &[call_with_streams, 2, 0, write, 255],
+                &[items, send, 0, 1, 0x2a, items, send, 8, 1, 0x2a],
+                &[items, end, 8, 0, write, 255],
+                &[frame, 17, 32, 0, 7, items, send, 0, 1, 0x2a, frame, 19, 0],
+                &[items, send, 0, 1, 0x2a, frame, 4, 0, 1, 0xc0],
+            ]),
+        ),
+        (
+            "they-stream",
+            wide(&[
+                &[frame, 2, 1 + 16, 2, 0x90, 0x80, frame, 14, 1, 1, 0x2a],
+                &[items, take_items, 0, 1, write, 255, frame, 14, 1 + 8, 1, 7],
+                &[items, stop, 8, frame, 14, 1 + 8, 1, 7, frame, 18, 1],
+                &[answer, 0, 1, 0xc0, frame, 14, 1 + 8, 1, 7, write, 255],
+                &[items, take_items, 0, 1, frame, 18, 1 + 8, frame, 14, 1, 0],
+            ]),
+        ),
+        (
+            "beyond-credit",
+            wide(&[&[frame, 2, 1 + 8, 0], &[frame, 14, 1, 1, 0x2a].repeat(4)]),
+        ),
+        (
+            "they-cancel-a-stream",
+            wide(&[
+                &[frame, 2, 1 + 8, 0, frame, 14, 1, 1, 0x2a, frame, 8, 1],
+                &[items, give, 0, 1, 0x2a, frame, 14, 1, 1, 0x2a],
+            ]),
+        ),
         ("busy", steps(&[&[frame, 0, 1, 0, frame, 0, 1, 0]])),
     ]
 }

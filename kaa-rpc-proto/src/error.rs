@@ -50,7 +50,7 @@ pub enum Violation {
     TooManyPings,
     /// A cancel that does not go with a call: there was none with this id, or it was cancelled before.
     UnexpectedCancel(u32),
-    /// An item, or the end, of a stream that did not come with a live call, or is over.
+    /// An item, end, grant or stop of a stream that does not go with a live call, or is over.
     NoSuchStream {
         /// The call.
         id: u32,
@@ -64,7 +64,7 @@ pub enum Violation {
         /// How many bytes of them.
         max_stream_bytes: u64,
     },
-    /// More room for items of a stream than we have sent, or room for none.
+    /// More credit for items than were sent, or for none, or for a stream or call that is over.
     TooMuchCredit,
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for Violation {
             Self::NoSuchStream { id, stream } => {
                 write!(
                     f,
-                    "an item of stream {stream} of call {id}, which is not open"
+                    "a frame of stream {stream} of call {id}, which is not open"
                 )
             }
             Self::CreditExceeded {

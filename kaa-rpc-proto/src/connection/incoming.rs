@@ -30,25 +30,30 @@ pub(super) struct Incoming {
     /// Calls and oneway calls that were accepted since the connection opened.
     accepted: u64,
     goodbye: bool,
-    stray: Stray,
 }
 
 /// What is known of an id.
 #[derive(Debug, Default)]
 struct Place {
     state: State,
-    /// Its last call, which may have ended, was not cancelled yet. A cancel is sent at most once for a
-    /// call, and a call for an id that was used before comes after the cancel of the call before it.
+    /// Its last call, which may have ended, was not cancelled yet. A cancel is the last that a caller
+    /// says of a call, and a call for an id that was used before comes after all that was said of the
+    /// call before it.
     may_be_cancelled: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
-    #[default]
-    Vacant,
+    Vacant(Stray),
     Live(Live),
     /// The final frame is queued.
-    Ended,
+    Ended(Stray),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Vacant(Stray::default())
+    }
 }
 
 #[derive(Debug)]
@@ -61,13 +66,25 @@ struct Live {
     yields: Option<Box<Sending>>,
 }
 
-/// What may still come for calls that have ended: the other end did not know yet.
-#[derive(Debug, Default)]
+impl Live {
+    fn stray(&self) -> Stray {
+        Stray {
+            items: self.streams.iter().map(Receiving::expected).sum(),
+            credit: self
+                .yields
+                .as_ref()
+                .map_or(0, |yields| yields.outstanding()),
+        }
+    }
+}
+
+/// What may still come for a call that has ended: the other end did not know yet.
+#[derive(Clone, Copy, Debug, Default)]
 struct Stray {
     /// Frames of items, and of ends of streams.
     items: u64,
     /// Items of yields that may be given back.
-    credit: u64,
+    credit: u32,
 }
 
 /// What becomes of an item of a stream that came with a call.
@@ -105,7 +122,7 @@ impl Incoming {
             });
         }
         let index = id as usize;
-        let taken = |place: &Place| !matches!(place.state, State::Vacant);
+        let taken = |place: &Place| !matches!(place.state, State::Vacant(_));
         if self.calls.get(index).is_some_and(taken) {
             return Err(Violation::IdInUse(id));
         }
@@ -115,25 +132,28 @@ impl Incoming {
         if self.calls.len() <= index {
             self.calls.resize_with(index + 1, Place::default);
         }
-        if let Some(place) = self.calls.get_mut(index) {
-            place.may_be_cancelled = true;
-        }
-        let streams: Vec<Receiving> = (0..streams).map(|_| Receiving::new(local)).collect();
-        if self.goodbye {
-            self.stray.items += streams.iter().map(Receiving::expected).sum::<u64>();
-            return Ok(None);
-        }
-        self.accepted += 1;
-        self.live += 1;
-        if let Some(place) = self.calls.get_mut(index) {
-            place.state = State::Live(Live {
+        let state = if self.goodbye {
+            State::Vacant(Stray {
+                items: Receiving::new(local).expected() * u64::from(streams),
+                credit: 0,
+            })
+        } else {
+            self.accepted += 1;
+            self.live += 1;
+            State::Live(Live {
                 cost,
                 number: self.accepted,
-                streams,
+                streams: (0..streams).map(|_| Receiving::new(local)).collect(),
                 yields: None,
-            });
+            })
+        };
+        if let Some(place) = self.calls.get_mut(index) {
+            *place = Place {
+                state,
+                may_be_cancelled: true,
+            };
         }
-        Ok(Some(self.accepted))
+        Ok((!self.goodbye).then_some(self.accepted))
     }
 
     /// Takes a oneway call in; `false`: it came after goodbye and is not run. Its slot is given back
@@ -216,16 +236,27 @@ impl Incoming {
         }
     }
 
+    /// The last call with this id, if its caller may still say something of it.
+    fn spoken_of(&mut self, id: CallId) -> Option<&mut State> {
+        let place = self.calls.get_mut(id as usize)?;
+        place.may_be_cancelled.then_some(&mut place.state)
+    }
+
     /// The caller has taken items that the call gave. Says whether the call is live.
     pub(super) fn credit(&mut self, id: CallId, amount: Amount) -> Result<bool, Violation> {
-        if let Some(live) = self.live(id) {
-            let yields = live.yields.as_mut().ok_or(Violation::TooMuchCredit)?;
-            yields.give(amount)?;
-            return Ok(true);
+        match self.spoken_of(id) {
+            Some(State::Live(live)) => {
+                let yields = live.yields.as_mut().ok_or(Violation::TooMuchCredit)?;
+                yields.give(amount)?;
+                Ok(true)
+            }
+            Some(State::Ended(stray) | State::Vacant(stray)) if amount.items > 0 => {
+                let left = stray.credit.checked_sub(amount.items);
+                stray.credit = left.ok_or(Violation::TooMuchCredit)?;
+                Ok(false)
+            }
+            _ => Err(Violation::TooMuchCredit),
         }
-        let left = self.stray.credit.checked_sub(u64::from(amount.items));
-        self.stray.credit = left.ok_or(Violation::TooMuchCredit)?;
-        Ok(false)
     }
 
     /// An item of a stream came.
@@ -270,16 +301,18 @@ impl Incoming {
         stream: StreamNumber,
     ) -> Result<Option<(u64, &mut Receiving)>, Violation> {
         let no_such_stream = Violation::NoSuchStream { id, stream };
-        if !self.is_live(id) {
-            let left = self.stray.items.checked_sub(1);
-            self.stray.items = left.ok_or(no_such_stream)?;
-            return Ok(None);
+        match self.spoken_of(id) {
+            Some(State::Live(live)) => {
+                let input = live.streams.get_mut(usize::from(stream));
+                let input = input.filter(|input| !input.over).ok_or(no_such_stream)?;
+                Ok(Some((live.number, input)))
+            }
+            Some(State::Ended(stray) | State::Vacant(stray)) => {
+                stray.items = stray.items.checked_sub(1).ok_or(no_such_stream)?;
+                Ok(None)
+            }
+            None => Err(no_such_stream),
         }
-        let input = self.live(id).and_then(|live| {
-            let input = live.streams.get_mut(usize::from(stream))?;
-            (!input.over).then_some((live.number, input))
-        });
-        input.map(Some).ok_or(no_such_stream)
     }
 
     /// Items of a stream were taken; gives what is to be told of that now.
@@ -323,11 +356,7 @@ impl Incoming {
             return;
         };
         let cost = live.cost;
-        self.stray.items += live.streams.iter().map(Receiving::expected).sum::<u64>();
-        if let Some(yields) = &live.yields {
-            self.stray.credit += u64::from(yields.outstanding());
-        }
-        place.state = State::Ended;
+        place.state = State::Ended(live.stray());
         self.live -= 1;
         self.unwritten.push_back(Ending {
             end,
@@ -376,8 +405,9 @@ impl Incoming {
             self.taken_bytes = self.taken_bytes.saturating_sub(ending.bytes);
             if let Some(id) = ending.id
                 && let Some(place) = self.calls.get_mut(id as usize)
+                && let State::Ended(stray) = place.state
             {
-                place.state = State::Vacant;
+                place.state = State::Vacant(stray);
             }
             self.unwritten.pop_front();
         }

@@ -241,11 +241,12 @@ impl Outgoing {
         written: u64,
     ) -> Result<Option<Token>, Violation> {
         let live = self.answered(id, written)?;
-        live.streams
-            .get_mut(usize::from(stream))
-            .ok_or(Violation::NoSuchStream { id, stream })?
-            .over = true;
-        Ok(live.token)
+        let output = live.streams.get_mut(usize::from(stream));
+        if output.is_some_and(Sending::stop) {
+            Ok(live.token)
+        } else {
+            Err(Violation::NoSuchStream { id, stream })
+        }
     }
 
     /// A `done` frame came, when the stream was written up to `written`.

@@ -49,6 +49,8 @@ pub(super) struct Sending {
     room: Amount,
     /// No more items may be sent.
     pub(super) over: bool,
+    /// The receiver wants no more, which is the last that it says.
+    stopped: bool,
 }
 
 impl Sending {
@@ -58,6 +60,7 @@ impl Sending {
             window,
             room: window,
             over: false,
+            stopped: false,
         }
     }
 
@@ -75,11 +78,20 @@ impl Sending {
     /// The receiver has taken so much.
     pub(super) fn give(&mut self, amount: Amount) -> Result<(), Violation> {
         let room = self.room.saturating_add(amount);
-        if amount.items == 0 || room.items > self.window.items || room.bytes > self.window.bytes {
+        let too_much = room.items > self.window.items || room.bytes > self.window.bytes;
+        // No item is without bytes.
+        let torn = (room.items == self.window.items) != (room.bytes == self.window.bytes);
+        if amount.items == 0 || self.stopped || too_much || torn {
             return Err(Violation::TooMuchCredit);
         }
         self.room = room;
         Ok(())
+    }
+
+    /// The receiver wants no more. Says whether it had not said so before.
+    pub(super) fn stop(&mut self) -> bool {
+        self.over = true;
+        !std::mem::replace(&mut self.stopped, true)
     }
 
     /// How many items were sent and not given back.
@@ -139,7 +151,7 @@ impl Receiving {
         Some(std::mem::take(&mut self.owed))
     }
 
-    /// How many frames may still come.
+    /// How many frames may still come: for each item that there is room for, and the end.
     pub(super) fn expected(&self) -> u64 {
         if self.over {
             0

@@ -7,6 +7,7 @@ mod closing;
 mod document;
 mod driver;
 mod hostile;
+mod hostile_items;
 mod model;
 mod output;
 mod pair;
