@@ -115,10 +115,10 @@ impl Plan {
     }
 
     pub(crate) fn backoff(&self) -> Result<Option<Backoff>, ConnectError> {
-        let Some(retry) = &self.retry else {
-            return Ok(None);
-        };
-        let seed = random().map_err(ConnectError::Random)?;
-        Ok(Some(Backoff::new(retry.clone(), seed)))
+        let retry = self.retry.clone();
+        retry
+            .map(|retry| Backoff::new(retry, random))
+            .transpose()
+            .map_err(ConnectError::Random)
     }
 }

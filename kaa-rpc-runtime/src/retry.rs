@@ -30,6 +30,7 @@ pub struct Retry {
     attempts: Option<u32>,
     give_up_after: Option<Duration>,
     resends: u32,
+    seed: Option<u64>,
 }
 
 impl Default for Retry {
@@ -42,6 +43,7 @@ impl Default for Retry {
             attempts: None,
             give_up_after: None,
             resends: 0,
+            seed: None,
         }
     }
 }
@@ -84,6 +86,13 @@ impl Retry {
         self
     }
 
+    /// Chooses the pauses by this number, so that a test can be repeated. Clients that have the same one
+    /// all try at once.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     pub(crate) fn resends(&self) -> u32 {
         self.resends
     }
@@ -113,10 +122,22 @@ pub(crate) struct Next {
 }
 
 impl Backoff {
-    pub(crate) fn new(retry: Retry, seed: [u8; 8]) -> Self {
+    /// `seed` is asked for a random number, unless the user gave one.
+    pub(crate) fn new<E>(
+        retry: Retry,
+        seed: impl FnOnce() -> Result<[u8; 8], E>,
+    ) -> Result<Self, E> {
+        let seed = match retry.seed {
+            Some(seed) => seed,
+            None => u64::from_le_bytes(seed()?),
+        };
+        Ok(Self::seeded(retry, seed))
+    }
+
+    fn seeded(retry: Retry, seed: u64) -> Self {
         Self {
             retry,
-            random: Random(u64::from_le_bytes(seed)),
+            random: Random(seed),
             doubled: 0,
             failed: 0,
             since: Instant::now(),
@@ -211,7 +232,7 @@ mod tests {
             .longest_pause(seconds(8));
         let mut sums = [Duration::ZERO; 6];
         for seed in 0..1000_u64 {
-            let mut backoff = Backoff::new(retry.clone(), seed.to_le_bytes());
+            let mut backoff = Backoff::seeded(retry.clone(), seed);
             for (sum, bound) in sums.iter_mut().zip([1, 2, 4, 8, 8, 8]) {
                 let pause = backoff.failed(&gone()).unwrap().pause;
                 assert!(pause < seconds(bound), "{pause:?}");
@@ -232,7 +253,7 @@ mod tests {
         for (lasted, bound) in [(seconds(63), seconds(64)), (seconds(64), seconds(1))] {
             let mut longest = Duration::ZERO;
             for seed in 0..200_u64 {
-                let mut backoff = Backoff::new(retry.clone(), seed.to_le_bytes());
+                let mut backoff = Backoff::seeded(retry.clone(), seed);
                 for _ in 0..10 {
                     backoff.failed(&gone());
                 }
@@ -247,7 +268,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_gives_up_after_so_many_attempts_in_a_row() {
-        let mut backoff = Backoff::new(Retry::default().attempts(3), [1; 8]);
+        let mut backoff = Backoff::seeded(Retry::default().attempts(3), 1);
         for _ in 0..2 {
             assert!(backoff.failed(&gone()).is_some());
         }
@@ -263,7 +284,7 @@ mod tests {
         let retry = Retry::default()
             .first_pause(seconds(60))
             .longest_pause(seconds(60));
-        let mut backoff = Backoff::new(retry.give_up_after(seconds(100)), [1; 8]);
+        let mut backoff = Backoff::seeded(retry.give_up_after(seconds(100)), 1);
         let began = Instant::now();
         while let Some(next) = backoff.failed(&gone()) {
             tokio::time::sleep(next.pause).await;
@@ -278,7 +299,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_repeating_does_not_mend_counts_from_the_second_time_in_a_row() {
         let refused = || ConnectError::Handshake(HandshakeError::Refused);
-        let mut backoff = Backoff::new(Retry::default(), [1; 8]);
+        let mut backoff = Backoff::seeded(Retry::default(), 1);
         assert!(!backoff.failed(&refused()).unwrap().hopeless);
         assert!(!backoff.failed(&gone()).unwrap().hopeless);
         assert!(!backoff.failed(&refused()).unwrap().hopeless);
@@ -296,7 +317,7 @@ mod tests {
         let retry = Retry::default()
             .first_pause(Duration::MAX)
             .longest_pause(Duration::MAX);
-        let mut backoff = Backoff::new(retry, [0xff; 8]);
+        let mut backoff = Backoff::seeded(retry, u64::MAX);
         for _ in 0..100 {
             assert!(backoff.failed(&gone()).is_some());
         }
