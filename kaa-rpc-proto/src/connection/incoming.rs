@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use super::CannotSend;
+use super::outgoing::end_of;
 use super::room::{Amount, Receiving, Sending};
 use crate::error::Violation;
-use crate::frame::{CallId, StreamNumber};
+use crate::frame::{CallId, GRANT_LENGTH, StreamNumber};
 use crate::limits::Limits;
 
 /// Calls in flight, checked against the window that this end announced.
@@ -259,17 +260,18 @@ impl Incoming {
         }
     }
 
-    /// An item of a stream came.
+    /// An item of a stream came, when the own stream was written up to `written`.
     pub(super) fn item(
         &mut self,
         id: CallId,
         stream: StreamNumber,
         cost: u32,
+        written: u64,
     ) -> Result<Input, Violation> {
         let Some((number, input)) = self.input(id, stream)? else {
             return Ok(Input::Dropped);
         };
-        input.receive(cost)?;
+        input.receive(cost, written)?;
         Ok(if input.stopped {
             Input::Dropped
         } else {
@@ -315,15 +317,16 @@ impl Incoming {
         }
     }
 
-    /// Items of a stream were taken; gives what is to be told of that now.
+    /// Items of a stream were taken; gives what is to be told of that now, at `queued` in the own stream.
     pub(super) fn taken(
         &mut self,
-        id: CallId,
-        number: u64,
+        (id, number): (CallId, u64),
         stream: StreamNumber,
         amount: Amount,
+        queued: u64,
     ) -> Option<Amount> {
-        self.numbered(id, number, stream)?.taken(amount)
+        let end = end_of(queued, GRANT_LENGTH);
+        self.numbered(id, number, stream)?.taken(amount, end)
     }
 
     /// No more items of a stream are wanted. Says whether that is to be told.

@@ -88,7 +88,7 @@ impl Connection {
     /// So many items that one of our calls gave were taken, whose values are of so many bytes together.
     pub fn yields_taken(&mut self, id: CallId, items: u32, value_bytes: u64) {
         let taken = amount(items, value_bytes, Frame::yield_length(&[]));
-        if let Some(due) = self.outgoing.taken(id, taken) {
+        if let Some(due) = self.outgoing.taken(id, taken, self.queued) {
             self.credit(id, due);
         }
     }
@@ -96,15 +96,16 @@ impl Connection {
     /// So many items of a stream were taken, whose values are of so many bytes together.
     pub fn items_taken(
         &mut self,
-        (id, number): (CallId, u64),
+        call: (CallId, u64),
         stream: StreamNumber,
         items: u32,
         value_bytes: u64,
     ) {
         let taken = amount(items, value_bytes, Frame::item_length(&[]));
-        if let Some(Amount { items, bytes }) = self.incoming.taken(id, number, stream, taken) {
+        let due = self.incoming.taken(call, stream, taken, self.queued);
+        if let Some(Amount { items, bytes }) = due {
             self.push(&Frame::Grant {
-                id,
+                id: call.0,
                 stream,
                 items,
                 bytes,
@@ -130,7 +131,8 @@ impl Connection {
         length: u32,
     ) -> Result<Event<'a>, Violation> {
         let local = self.local();
-        match self.outgoing.given(id, length, self.written, &local)? {
+        let at = (self.written, self.queued);
+        match self.outgoing.given(id, length, at, &local)? {
             Given::Wanted(token) => return Ok(Event::Yield(token, value)),
             Given::Ignored(Some(due)) => self.credit(id, due),
             Given::Ignored(None) => {}
@@ -145,7 +147,8 @@ impl Connection {
         value: &'a [u8],
         length: u32,
     ) -> Result<Event<'a>, Violation> {
-        Ok(match self.incoming.item(id, stream, length)? {
+        let written = self.written;
+        Ok(match self.incoming.item(id, stream, length, written)? {
             Input::Wanted(number) => Event::Item {
                 id,
                 number,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::room::{Amount, Receiving, Sending};
 use super::{CannotSend, Token};
 use crate::error::Violation;
-use crate::frame::{CallId, LENGTH_BYTES, StreamNumber};
+use crate::frame::{CREDIT_LENGTH, CallId, LENGTH_BYTES, StreamNumber};
 use crate::limits::Limits;
 
 /// Calls in flight. Ids are dense and the one that was freed last is used first, so the table is as long as the
@@ -161,31 +161,34 @@ impl Outgoing {
         Ok(token)
     }
 
-    /// The call has given an item.
+    /// The call has given an item, when the stream was written and queued so far. What is to be told is
+    /// queued next.
     pub(super) fn given(
         &mut self,
         id: CallId,
         item: u32,
-        written: u64,
+        (written, queued): (u64, u64),
         local: &Limits,
     ) -> Result<Given, Violation> {
         let live = self.answered(id, written)?;
         let yields = live
             .yields
             .get_or_insert_with(|| Box::new(Receiving::new(local)));
-        yields.receive(item)?;
+        yields.receive(item, written)?;
         Ok(match live.token {
             Some(token) => Given::Wanted(token),
             // Who has cancelled it wants it to stop.
             None if live.cancelled => Given::Ignored(None),
-            None => Given::Ignored(yields.taken(Amount::one(item))),
+            None => Given::Ignored(yields.taken(Amount::one(item), end_of(queued, CREDIT_LENGTH))),
         })
     }
 
-    /// Items that the call gave were taken; gives what is to be told of that now.
-    pub(super) fn taken(&mut self, id: CallId, amount: Amount) -> Option<Amount> {
+    /// Items that the call gave were taken; gives what is to be told of that now, at `queued` in the
+    /// stream.
+    pub(super) fn taken(&mut self, id: CallId, amount: Amount, queued: u64) -> Option<Amount> {
         let live = self.live(id).filter(|live| !live.cancelled)?;
-        live.yields.as_mut()?.taken(amount)
+        let end = end_of(queued, CREDIT_LENGTH);
+        live.yields.as_mut()?.taken(amount, end)
     }
 
     /// Takes room for an item of a stream that goes with the call.
@@ -328,6 +331,6 @@ pub(super) fn cost(length: u32, streams: u8, callee: &Limits) -> u64 {
 }
 
 /// Where the frame that begins at `start` ends in the stream.
-fn end_of(start: u64, length: u32) -> u64 {
+pub(super) fn end_of(start: u64, length: u32) -> u64 {
     start + LENGTH_BYTES as u64 + u64::from(length)
 }

@@ -1,5 +1,7 @@
 //! Room for the items of one stream: what its sender may still send, what its receiver owes.
 
+use std::collections::VecDeque;
+
 use crate::error::Violation;
 use crate::limits::Limits;
 
@@ -101,12 +103,19 @@ impl Sending {
 }
 
 /// The receiving end of a stream.
+///
+/// What was taken gives room again when the frame that tells it was written, not merely queued: the
+/// other end cannot have read it before, and one that never reads would otherwise fill the output
+/// without end by sending items that are taken, and told, again and again.
 #[derive(Debug)]
 pub(super) struct Receiving {
     window: Amount,
     room: Amount,
     /// Taken, and not yet told.
     owed: Amount,
+    /// Told, by frames that may not be written yet: where they end in the stream. Each is of half of the
+    /// window, so there are two at most.
+    told: VecDeque<(u64, Amount)>,
     /// This end wants no more.
     pub(super) stopped: bool,
     /// The other end sends no more.
@@ -120,13 +129,20 @@ impl Receiving {
             window,
             room: window,
             owed: Amount::default(),
+            told: VecDeque::new(),
             stopped: false,
             over: false,
         }
     }
 
-    /// An item came.
-    pub(super) fn receive(&mut self, cost: u32) -> Result<(), Violation> {
+    /// An item came, when the stream was written up to `written`.
+    pub(super) fn receive(&mut self, cost: u32, written: u64) -> Result<(), Violation> {
+        while let Some(&(end, amount)) = self.told.front()
+            && end <= written
+        {
+            self.room = self.room.saturating_add(amount);
+            self.told.pop_front();
+        }
         self.room = self
             .room
             .checked_sub(Amount::one(cost))
@@ -137,18 +153,19 @@ impl Receiving {
         Ok(())
     }
 
-    /// So much of what came was taken. Gives what is to be told to the sender now: as soon as it is half
-    /// of the window, so that a stream whose items are each at most half of it never stands still, and
-    /// few frames tell of many items.
-    pub(super) fn taken(&mut self, amount: Amount) -> Option<Amount> {
+    /// So much of what came was taken. Gives what is to be told to the sender now, in a frame that ends
+    /// at `end` in the stream: as soon as it is half of the window, so that a stream whose items are each
+    /// at most half of it never stands still, and few frames tell of many items.
+    pub(super) fn taken(&mut self, amount: Amount, end: u64) -> Option<Amount> {
         self.owed = self.owed.saturating_add(amount);
         let due = self.owed.items >= self.window.items.div_ceil(2)
             || self.owed.bytes >= self.window.bytes.div_ceil(2);
         if !due || self.stopped || self.over {
             return None;
         }
-        self.room = self.room.saturating_add(self.owed);
-        Some(std::mem::take(&mut self.owed))
+        let owed = std::mem::take(&mut self.owed);
+        self.told.push_back((end, owed));
+        Some(owed)
     }
 
     /// How many frames may still come: for each item that there is room for, and the end.
@@ -156,7 +173,8 @@ impl Receiving {
         if self.over {
             0
         } else {
-            u64::from(self.room.items) + 1
+            let told = self.told.iter().map(|(_, told)| u64::from(told.items));
+            u64::from(self.room.items) + told.sum::<u64>() + 1
         }
     }
 }
@@ -205,30 +223,57 @@ mod tests {
 
         let mut receiving = Receiving::new(&limits());
         for _ in 0..4 {
-            receiving.receive(10).unwrap();
+            receiving.receive(10, 0).unwrap();
         }
-        assert!(receiving.receive(10).is_err(), "no items left");
+        assert!(receiving.receive(10, 0).is_err(), "no items left");
         let mut receiving = Receiving::new(&limits());
-        assert!(receiving.receive(101).is_err());
+        assert!(receiving.receive(101, 0).is_err());
     }
 
     #[test]
     fn half_a_window_is_told_and_nothing_when_nobody_sends_any_more() {
         let mut receiving = Receiving::new(&limits());
-        receiving.receive(10).unwrap();
-        receiving.receive(10).unwrap();
-        assert_eq!(receiving.taken(Amount::one(10)), None);
+        receiving.receive(10, 0).unwrap();
+        receiving.receive(10, 0).unwrap();
+        assert_eq!(receiving.taken(Amount::one(10), 7), None);
         assert_eq!(
-            receiving.taken(Amount::one(10)),
+            receiving.taken(Amount::one(10), 7),
             Some(Amount {
                 items: 2,
                 bytes: 20
             })
         );
         assert_eq!(receiving.expected(), 5);
-        receiving.receive(50).unwrap();
+        receiving.receive(50, 7).unwrap();
         receiving.over = true;
-        assert_eq!(receiving.taken(Amount::one(50)), None);
+        assert_eq!(receiving.taken(Amount::one(50), 9), None);
         assert_eq!(receiving.expected(), 0);
+    }
+
+    #[test]
+    fn hostile_42_what_is_told_gives_room_when_it_was_written() {
+        let mut receiving = Receiving::new(&limits());
+        for _ in 0..4 {
+            receiving.receive(10, 0).unwrap();
+        }
+        for end in [7, 14] {
+            assert!(
+                receiving
+                    .taken(
+                        Amount {
+                            items: 2,
+                            bytes: 20
+                        },
+                        end
+                    )
+                    .is_some()
+            );
+        }
+        assert_eq!(receiving.expected(), 5, "both may be read before the end");
+        assert!(receiving.receive(10, 6).is_err());
+        receiving.receive(10, 7).unwrap();
+        receiving.receive(10, 13).unwrap();
+        assert!(receiving.receive(10, 13).is_err());
+        receiving.receive(10, 14).unwrap();
     }
 }

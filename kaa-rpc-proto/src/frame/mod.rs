@@ -38,6 +38,12 @@ pub const LENGTH_BYTES: usize = 4;
 /// Bytes of a call's id.
 pub(crate) const ID_BYTES: usize = 4;
 
+/// The length of a credit frame, its length field not counted.
+pub(crate) const CREDIT_LENGTH: u32 = 1 + ID_BYTES as u32 + 4 + 8;
+
+/// That of a grant frame, which has the number of a stream besides.
+pub(crate) const GRANT_LENGTH: u32 = CREDIT_LENGTH + 1;
+
 /// The longest name of a function, in bytes of UTF-8.
 pub const MAX_NAME: usize = 255;
 

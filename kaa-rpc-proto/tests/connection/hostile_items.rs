@@ -184,21 +184,42 @@ fn hostile_45_items_beyond_the_credit_are_refused() {
     let mut victim = victim();
     victim.hear(&large).unwrap();
     victim.hear(&large).unwrap();
-    let mut larger = vec![0xc0; (64 << 10) - 5];
+    let larger = vec![0xc0; (64 << 10) - 5];
     let too_large = Frame::Yield {
         id: 1,
         value: &larger,
     };
     victim.hear(&too_large).unwrap();
     assert_eq!(victim.hear(&yielded(1)), Err(no_credit()));
-    // What was taken gives room again, once it was told.
-    larger.truncate(1);
-    let mut victim = self::victim();
-    victim.hear(&item(0, 0)).unwrap();
-    victim.hear(&item(0, 0)).unwrap();
-    victim.connection.items_taken((0, 1), 0, 1, 1);
-    victim.hear(&item(0, 0)).unwrap();
-    assert_eq!(victim.hear(&item(0, 0)), Err(no_credit()));
+}
+
+/// The same for credit: one that never reads gets no room, and makes us queue no more than that.
+#[test]
+fn hostile_42_what_was_taken_gives_room_once_it_was_told_in_writing() {
+    for unwritten in [22, 1, 0] {
+        let mut victim = victim();
+        victim.hear(&item(0, 0)).unwrap();
+        victim.hear(&item(0, 0)).unwrap();
+        victim.connection.items_taken((0, 1), 0, 1, 1);
+        victim.write(22 - unwritten);
+        if unwritten == 0 {
+            victim.hear(&item(0, 0)).unwrap();
+        }
+        assert_eq!(victim.hear(&item(0, 0)), Err(no_credit()));
+    }
+    // What nobody waits for is given back as it comes.
+    for unwritten in [21, 1, 0] {
+        let mut victim = victim();
+        victim.connection.detach(0);
+        victim.hear(&yielded(0)).unwrap();
+        victim.write(21 - unwritten);
+        victim.hear(&yielded(0)).unwrap();
+        if unwritten == 0 {
+            victim.hear(&yielded(0)).unwrap();
+        }
+        assert_eq!(victim.hear(&yielded(0)), Err(no_credit()));
+        assert!(victim.connection.output_len() <= 2 * 21);
+    }
 }
 
 #[test]
