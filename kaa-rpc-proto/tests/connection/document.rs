@@ -2,7 +2,7 @@
 
 use kaa_rpc_proto::frame::{self, CallHead, Frame, Split};
 use kaa_rpc_proto::msgpack::ScanLimits;
-use kaa_rpc_proto::{Connection, Failure, FailureKind, Limits, Violation};
+use kaa_rpc_proto::{CannotSend, Connection, Failure, FailureKind, Limits, Violation};
 
 use crate::pair::{ALL, End, Seen, handshake, window};
 
@@ -314,6 +314,96 @@ fn the_conversation_goes_as_the_document_shows() {
     for end in [client, server] {
         assert!(end.connection.is_finished());
     }
+}
+
+/// The same for the conversation with items.
+fn act_with_items(row: usize, client: &mut Connection, server: &mut Connection) {
+    let head = CallHead {
+        streams: 1,
+        ..CallHead::new("f")
+    };
+    match row {
+        0 => assert_eq!(client.call(10, &head, b"\x91\x00\x80"), Ok(0)),
+        1 => client.send_item(0, 0, b"\x0a").unwrap(),
+        2 => {
+            client.send_item(0, 0, b"\x0b").unwrap();
+            let full = client.send_item(0, 0, b"\x0c");
+            assert_eq!(full, Err(CannotSend::NoCredit));
+        }
+        3 => server.items_taken((0, 1), 0, 1, 1),
+        4 => server.give_item(0, 1, b"\x14").unwrap(),
+        5 => {
+            server.give_item(0, 1, b"\x15").unwrap();
+            let full = server.give_item(0, 1, b"\x16");
+            assert_eq!(full, Err(CannotSend::NoCredit));
+        }
+        6 => client.yields_taken(0, 2, 2),
+        7 => client.send_item(0, 0, b"\x0c").unwrap(),
+        8 => server.stop_stream((0, 1), 0),
+        9 => server.give_item(0, 1, b"\x16").unwrap(),
+        10 => server.result(0, b"\x03").unwrap(),
+        11 => client.end_stream(0, 0, false),
+        12 => client.cancel(0),
+        _ => panic!("there are more rows than known"),
+    }
+}
+
+#[test]
+fn the_conversation_with_items_goes_as_the_document_shows() {
+    let limits = Limits {
+        max_stream_items: 2,
+        max_stream_bytes: 64 << 10,
+        ..window(2)
+    };
+    let (client, server) = handshake(limits, limits);
+    let (mut client, mut server) = (End::new(client), End::new(server));
+    let (mut late, mut at_client, mut at_server) = (Vec::new(), Vec::new(), Vec::new());
+    let rows = &tables("A conversation with items")[0];
+    for (number, row) in rows.iter().enumerate() {
+        act_with_items(number, &mut client.connection, &mut server.connection);
+        let from_client = row[0] == "→";
+        let from = if from_client {
+            &mut client
+        } else {
+            &mut server
+        };
+        let bytes = from.write(ALL);
+        assert_eq!(bytes, hex(&row[1]), "{row:?}");
+        if from_client {
+            at_server.extend(server.read(&bytes).unwrap());
+        } else if number >= 8 {
+            // The last frames of both cross.
+            late.extend(bytes);
+        } else {
+            at_client.extend(client.read(&bytes).unwrap());
+        }
+    }
+    assert_eq!(rows.len(), 13);
+    let yielded = |value| Seen::Yield(10, vec![value]);
+    assert_eq!(at_client, [Seen::Grant(10, 0), yielded(20), yielded(21)]);
+    let item = |value| Seen::Item {
+        call: (0, 1),
+        stream: 0,
+        value: vec![value],
+    };
+    let [credit, ignored] = [Seen::Credit(0), Seen::Liveness];
+    assert_eq!(
+        at_server[1..],
+        [
+            item(10),
+            item(11),
+            credit,
+            item(12),
+            ignored.clone(),
+            ignored.clone()
+        ]
+    );
+    let crossed = client.read(&late).unwrap();
+    assert_eq!(
+        crossed,
+        [ignored.clone(), ignored, Seen::Result(None, vec![3])]
+    );
+    assert!(client.connection.is_idle() && server.connection.is_idle());
 }
 
 #[test]
