@@ -6,7 +6,7 @@ use kaa_rpc_runtime::{CloseReason, Error, InProgress, Limits};
 
 use crate::common::raw::{self, NOTHING};
 use crate::common::{Was, multi_threaded, single_threaded};
-use crate::stage::Stage;
+use crate::stage::{Guest, Stage};
 
 fn narrow() -> Limits {
     Limits {
@@ -118,6 +118,43 @@ fn hostile_41_rapid_cancels_leave_nothing_behind() {
         .count();
     assert_eq!((started, dropped), (2000, 2000));
     stage.assert_honest_is_served();
+}
+
+/// As many pairs of call and cancel at a time as there are places, as fast as the answers come.
+#[test]
+fn hostile_41_no_more_handlers_run_than_the_window_however_fast_calls_are_cancelled() {
+    for runtime in [single_threaded(), multi_threaded()] {
+        let mut stage = Stage::with_limits(runtime, narrow());
+        let Guest { mut peer, channel } = stage.guest();
+        let flooding = stage.runtime.handle().spawn_blocking(move || {
+            for round in 0..1000 {
+                let mut flood = Vec::new();
+                for id in 0..4 {
+                    flood.extend(raw::call(id, "wait", (round * 4 + id,)));
+                    flood.extend(raw::bytes(&Frame::Cancel { id }));
+                }
+                peer.send_bytes(&flood);
+                for _ in 0..4 {
+                    assert!(peer.receive().is_some());
+                }
+            }
+            peer
+        });
+        stage.assert_honest_is_served();
+        let peer = stage.runtime.block_on(flooding).unwrap();
+        let (mut running, mut most) = (0, 0);
+        for was in stage.told.so_far() {
+            match was {
+                Was::Started(_) => running += 1,
+                Was::Dropped(_) | Was::Ended(_) => running -= 1,
+            }
+            most = most.max(running);
+        }
+        assert_eq!(running, 0);
+        assert!((1..=4).contains(&most), "{most} handlers at once");
+        assert!(!channel.is_closed());
+        drop(peer);
+    }
 }
 
 /// The server's calls to a peer that reads nothing fill its socket; reading goes on all the same.

@@ -6,6 +6,7 @@ mod common;
 mod beginning;
 mod calls;
 mod cancellation;
+mod clock;
 mod corners;
 mod deadlines;
 mod faults;
