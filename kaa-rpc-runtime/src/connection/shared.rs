@@ -363,6 +363,10 @@ impl Shared {
                 state.lose(&reason, false, after);
                 after.driver = state.driver.take();
                 state.phase = Phase::Closed(Arc::clone(&reason));
+            } else {
+                // If it was somebody else who closed it, and not the driver, the driver may have let a
+                // handler begin meanwhile.
+                state.served.stop_all(after);
             }
             open
         });

@@ -1,8 +1,10 @@
 //! The listening end of a TCP address.
 
 use std::io;
+use std::net::SocketAddr;
 
 use rustix::io::Errno;
+use tokio::net::TcpSocket;
 
 use super::error::{Problem, TcpBindError};
 use super::{resolve, transport};
@@ -25,7 +27,7 @@ impl TcpListener {
             .map_err(|error| TcpBindError::new(address.clone(), Problem::Name(error)))?;
         let mut attempts = Vec::new();
         for one in addresses {
-            match tokio::net::TcpListener::bind(one).await {
+            match listen(one) {
                 Ok(listener) => {
                     return Ok(Self {
                         listener,
@@ -78,4 +80,19 @@ impl TcpListener {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// So many connections may wait to be accepted; the system allows fewer, perhaps. Whoever comes when all
+/// have come tries again only after a second, so a crowd must not fill this easily.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // What is left of a former server's connections is in nobody's way.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
