@@ -102,7 +102,8 @@ impl CallType<'_> {
             let timeout = module.constant(&Value::Duration(timeout), &Type::Duration);
             quote!(.timeout(#timeout))
         });
-        let mut call = quote!(self.proxy.call(#wire_name, #arguments)#oneway #timeout);
+        let idempotent = function.idempotent.then(|| quote!(.idempotent()));
+        let mut call = quote!(self.proxy.call(#wire_name, #arguments)#oneway #timeout #idempotent);
         if own_type {
             let ty = &names.call;
             call = quote!(#ty(#call));
@@ -129,7 +130,10 @@ impl CallType<'_> {
             ));
         }
         if function.idempotent {
-            notes.push("Idempotent: to run it twice is to run it once.".to_owned());
+            notes.push(
+                "Idempotent: to run it twice is to run it once, so it can be sent again."
+                    .to_owned(),
+            );
         }
         let fallback = format!("`{}`", module.kidl().function(function));
         let parameters = parameter_docs(module, function, |kind| *kind == ParameterKind::Required);
@@ -175,6 +179,10 @@ impl CallType<'_> {
             .collect();
         if !function.oneway {
             functions.push(self.timeout());
+        }
+        functions.extend(waiting());
+        if !function.oneway {
+            functions.push(resending());
         }
         functions.push(self.start());
         let borrows = setters
@@ -315,5 +323,33 @@ impl CallType<'_> {
                 }
             }
         });
+    }
+}
+
+/// Setters for a channel that is not connected.
+fn waiting() -> [TokenStream; 2] {
+    [
+        quote! {
+            /// Waits while the channel is not connected, whatever the channel says.
+            pub fn wait_until_ready(self) -> Self {
+                Self(self.0.wait_until_ready())
+            }
+        },
+        quote! {
+            /// Fails at once if the channel is not connected, whatever the channel says.
+            pub fn fail_fast(self) -> Self {
+                Self(self.0.fail_fast())
+            }
+        },
+    ]
+}
+
+fn resending() -> TokenStream {
+    quote! {
+        /// If the connection is lost, sends the call again over the next one, at most `times` times: if
+        /// that can do no harm.
+        pub fn resend(self, times: u32) -> Self {
+            Self(self.0.resend(times))
+        }
     }
 }

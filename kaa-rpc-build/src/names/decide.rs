@@ -19,7 +19,15 @@ use super::{
 /// Methods of every proxy.
 const PROXY_METHODS: &[&str] = &["new", "at", "channel", "check"];
 /// Methods of every call that has setters.
-const CALL_METHODS: &[&str] = &["timeout", "start", "oneway", "into_future"];
+const CALL_METHODS: &[&str] = &[
+    "timeout",
+    "wait_until_ready",
+    "fail_fast",
+    "resend",
+    "start",
+    "oneway",
+    "into_future",
+];
 /// Constructors that a unit struct of the same name would hide.
 const CONSTRUCTORS: &[&str] = &["Ok", "Err", "Some", "None"];
 
