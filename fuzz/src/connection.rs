@@ -1,17 +1,19 @@
 //! A whole open connection, between a user who does as is allowed and another end that does not.
 
 mod items;
+mod peer;
+mod wire;
 
 use std::collections::BTreeSet;
 
 use kaa_rpc_proto::frame::{CallHead, CallId, Frame, Split, split};
-use kaa_rpc_proto::handshake::{
-    HandshakeError, InstanceId, KeyId, Keyring, Keys, Opened, Settings, Transport, client, server,
-};
-use kaa_rpc_proto::{CannotCall, Connection, Event, Limits, Secret, Token, Violation};
+use kaa_rpc_proto::handshake::Opened;
+use kaa_rpc_proto::{CannotCall, Connection, Event, Token, Violation};
 
 use crate::input::Input;
 use items::{Items, stream};
+use peer::{frame, limits, opened, payload};
+use wire::Wire;
 
 /// Two bytes for the limits of each end, then what happens: our user calls, cancels, answers, sends items
 /// and takes some, says goodbye; the kernel takes some of our bytes; the other end sends frames or raw
@@ -26,33 +28,20 @@ pub fn connection(data: &[u8]) {
     end.close();
 }
 
-fn limits(input: &mut Input<'_>) -> Limits {
-    let (calls, bytes) = (input.byte(), input.byte());
-    Limits {
-        max_frame: 64 << 10,
-        max_calls: u32::from(calls % 5) + 1,
-        max_request_bytes: (64 << 10) + (u64::from(bytes) << 10),
-        max_stream_items: u32::from(bytes % 3) + 1,
-        max_stream_bytes: 64 << 10,
-        ..Limits::default()
-    }
-}
-
 struct End {
     connection: Connection,
     /// Received, and not yet a whole frame.
     partial: Vec<u8>,
     /// Taken from the connection, and not yet written.
     writing: Vec<u8>,
-    /// Written, and not yet looked at.
-    written: Vec<u8>,
+    /// What the kernel took, as the other end sees it.
+    wire: Wire,
     next_token: Token,
     /// Calls of ours whose end somebody waits for.
     waiting: BTreeSet<(CallId, Token)>,
     serving: Vec<Serving>,
     serving_oneways: Vec<u32>,
     items: Items,
-    goodbyes: u32,
 }
 
 /// A call of the other end that runs.
@@ -71,13 +60,12 @@ impl End {
             connection: Connection::new(opened),
             partial: Vec::new(),
             writing: Vec::new(),
-            written: Vec::new(),
+            wire: Wire::default(),
             next_token: 0,
             waiting: BTreeSet::new(),
             serving: Vec::new(),
             serving_oneways: Vec::new(),
             items: Items::default(),
-            goodbyes: 0,
         }
     }
 
@@ -237,19 +225,9 @@ impl End {
             255 => self.writing.len(),
             count => usize::from(count).min(self.writing.len()),
         };
-        self.written.extend(self.writing.drain(..count));
+        let taken: Vec<_> = self.writing.drain(..count).collect();
         self.connection.wrote(count);
-        // Whatever was received, what is sent are frames that the other end accepts.
-        let max_frame = self.connection.opened().peer_limits().max_frame;
-        while let Split::Frame(body, length) =
-            split(&self.written, max_frame).expect("our lengths are right")
-        {
-            let frame = Frame::decode(body).expect("our frames are sound");
-            if let Frame::Goodbye { .. } = frame {
-                self.goodbyes += 1;
-            }
-            self.written.drain(..length);
-        }
+        self.wire.write(&taken, self.connection.opened());
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
@@ -262,6 +240,7 @@ impl End {
             let frame = Frame::decode(body)?;
             let event = self.connection.handle(&frame, length)?;
             self.happened(&event, &frame);
+            self.wire.heard(&frame, length, &self.connection);
             self.check();
             rest = &rest[consumed..];
         }
@@ -291,6 +270,8 @@ impl End {
                     cost: u64::from(*cost) + held,
                 });
                 self.items.serves(*id);
+                self.wire
+                    .accepted(*id, head.streams, self.connection.opened());
             }
             (Event::Call { id: None, cost, .. }, _) => self.serving_oneways.push(*cost),
             (Event::Result(token, _), Frame::Result { id, .. })
@@ -353,7 +334,6 @@ impl End {
         let costs = self.serving.iter().map(|call| call.cost).chain(oneways);
         assert!(costs.clone().count() <= local.max_calls as usize);
         assert!(costs.sum::<u64>() <= local.max_request_bytes);
-        assert!(self.goodbyes <= 1);
         if self.connection.is_idle() {
             assert!(self.waiting.is_empty() && self.serving.is_empty());
         }
@@ -371,105 +351,4 @@ impl End {
         assert_eq!(tokens, waiting);
         assert!(self.connection.abandon().is_empty());
     }
-}
-
-/// Some bytes; rarely about as many as a frame can have.
-fn payload(input: &mut Input<'_>) -> Vec<u8> {
-    match input.byte() {
-        count @ ..240 => input.take(usize::from(count)).to_vec(),
-        large => vec![0xc0; (64 << 10) - 16 + usize::from(large - 240) * 2],
-    }
-}
-
-/// A frame that is sound by itself; whether it fits is another matter.
-fn frame(input: &mut Input<'_>, mut give: impl FnMut(&Frame<'_>)) {
-    let kind = input.byte();
-    let number = input.byte();
-    let id = CallId::from(number % 8);
-    let mut bytes = Vec::new();
-    let kind = kind % 20;
-    if kind < 8 || (12..16).contains(&kind) {
-        bytes = payload(input);
-        // A head takes some of the frame.
-        bytes.truncate((64 << 10) - 32);
-    }
-    let head = CallHead {
-        remaining: (number >= 128).then_some(u64::from(number)),
-        streams: if kind == 2 { number / 8 % 4 } else { 0 },
-        ..CallHead::new("g")
-    };
-    let stream = number / 8 % 4;
-    give(&match kind {
-        0..=2 => Frame::Call {
-            id,
-            head,
-            arguments: &bytes,
-        },
-        3 => Frame::Oneway {
-            head,
-            arguments: &bytes,
-        },
-        4 | 5 => Frame::Result { id, value: &bytes },
-        6 | 7 => Frame::Error {
-            id,
-            failure: &bytes,
-        },
-        8 => Frame::Cancel { id },
-        9 => Frame::Done {
-            calls: id,
-            bytes: input.short().into(),
-        },
-        10 if number.is_multiple_of(2) => Frame::Ping { token: id.into() },
-        10 => Frame::Pong { token: id.into() },
-        12 | 13 => Frame::Yield { id, value: &bytes },
-        14 | 15 => Frame::Item {
-            id,
-            stream,
-            value: &bytes,
-        },
-        16 => Frame::Credit {
-            id,
-            items: stream.into(),
-            bytes: input.short().into(),
-        },
-        17 => Frame::Grant {
-            id,
-            stream,
-            items: u32::from(number / 32 % 4),
-            bytes: input.short().into(),
-        },
-        18 => Frame::End {
-            id,
-            stream,
-            broken: number >= 128,
-        },
-        19 => Frame::Stop { id, stream },
-        _ => Frame::Goodbye { calls: id.into() },
-    });
-}
-
-/// A server's end.
-fn opened(ours: Limits, theirs: Limits) -> Result<Opened, HandshakeError> {
-    let secret = Secret::from([1; 32]);
-    let mut keyring = Keyring::new([2; 32]);
-    keyring.insert(KeyId::EMPTY, &secret);
-    let settings = |instance, limits| Settings {
-        limits,
-        ..Settings::new(Transport::Unix, InstanceId([instance; 16]))
-    };
-    let keys = Keys::derive(&secret);
-    let (preamble, client) =
-        client::start(settings(3, theirs), KeyId::EMPTY, keys, [4; 32])?.into();
-    let server = server::AwaitPreamble::new(settings(5, ours), [6; 32])?;
-    let (answer, server) = server.receive(exactly(&preamble), &keyring)?.into();
-    let (hello, server) = server.bind(&[]).into();
-    let client = client.receive(exactly(&answer))?.bind(&[]);
-    let (hello_and_proof, _) = client.receive(exactly(&hello), 0)?.into();
-    let (hello, proof) = hello_and_proof.split_at(server::AwaitHello::NEEDS);
-    let server = server.receive(exactly(hello))?;
-    Ok(server.receive(exactly(proof), 0)?.next)
-}
-
-fn exactly<const N: usize>(message: &[u8]) -> &[u8; N] {
-    message.try_into().expect("it has the size that is due")
 }

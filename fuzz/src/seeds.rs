@@ -407,6 +407,38 @@ fn connections() -> Vec<(&'static str, Vec<u8>)> {
             ]),
         ),
         (
+            "after-end",
+            wide(&[&[frame, 2, 1 + 8, 0, frame, 18, 1, frame, 14, 1, 0]]),
+        ),
+        (
+            "credit-twice",
+            wide(&[
+                &[call, 0, write, 255],
+                &[frame, 12, 0, 0].repeat(3),
+                &[items, take_yields, 0, 3, write, 255],
+                &[frame, 12, 0, 0, frame, 12, 0, 0],
+                &[items, take_yields, 0, 2, write, 255],
+            ]),
+        ),
+        (
+            "granted-twice",
+            wide(&[
+                &[frame, 2, 1 + 8, 0],
+                &[frame, 14, 1, 0].repeat(3),
+                &[items, take_items, 0, 3, write, 255],
+                &[frame, 14, 1, 0, frame, 14, 1, 0],
+                &[items, take_items, 0, 2, write, 255],
+            ]),
+        ),
+        (
+            "before-credit-is-written",
+            wide(&[
+                &[call, 0, write, 255],
+                &[frame, 12, 0, 0].repeat(3),
+                &[items, take_yields, 0, 3, write, 4, frame, 12, 0, 0],
+            ]),
+        ),
+        (
             "beyond-credit",
             wide(&[&[frame, 2, 1 + 8, 0], &[frame, 14, 1, 1, 0x2a].repeat(4)]),
         ),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use kaa_rpc_proto::frame::{CallId, Frame, StreamNumber};
 use kaa_rpc_proto::{CannotSend, Connection, Limits};
 
-use super::payload;
+use super::peer::payload;
 use crate::input::Input;
 
 /// What a frame has beside the value of an item, by which its cost is known.
