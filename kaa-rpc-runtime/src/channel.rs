@@ -1,5 +1,7 @@
 //! Channels: one live, authenticated connection each, or one after the other.
 
+#[cfg(feature = "process")]
+mod child;
 mod over;
 
 use std::fmt;

@@ -42,6 +42,9 @@ pub enum CloseReason {
     /// The other end made more calls that cannot be run than the builder's
     /// [`bad_calls`](crate::ChannelBuilder::bad_calls) allows.
     TooManyBadCalls,
+    /// The child process at the other end has ended so, without a goodbye or with a failure after it.
+    #[cfg(feature = "process")]
+    ChildEnded(std::process::ExitStatus),
     /// It is not open yet. A call that was not to wait for that meets it; no channel is closed so.
     NotYetOpen,
     /// It did not open.
@@ -91,6 +94,8 @@ impl fmt::Display for CloseReason {
             Self::TooManyBadCalls => f.write_str(
                 "the other end made too many calls of unknown functions or with bad arguments (bad_calls)",
             ),
+            #[cfg(feature = "process")]
+            Self::ChildEnded(status) => write!(f, "the child process ended: {status}"),
             Self::NotYetOpen => f.write_str("the channel is not open yet"),
             Self::NotOpened(error) => error.fmt(f),
             Self::RuntimeGone => f.write_str("the runtime that drove the channel was shut down"),

@@ -81,6 +81,8 @@ pub use serve::functions::RegisterError;
 pub use serve::params::{Closure, Handler, Params, params};
 pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
 pub use status::{Status, StatusWatch};
+#[cfg(feature = "process")]
+pub use transport::{Inherited, InheritedError};
 #[cfg(feature = "socket-activation")]
 pub use transport::{PassedError, PassedSocket, passed_sockets};
 pub use transport::{PeerCredentials, UnixBindError, UnixConnectError, UnixOptions};

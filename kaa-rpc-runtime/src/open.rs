@@ -1,5 +1,7 @@
 //! The handshake over a real stream: exact reads, one deadline, silence on failure.
 
+#[cfg(feature = "process")]
+mod child;
 #[cfg(feature = "tcp")]
 mod secure;
 
@@ -13,6 +15,9 @@ use kaa_rpc_proto::handshake::{
     HandshakeError, InstanceId, KeyId, Keyring, Keys, Opened, ServiceName, Settings, Step,
     Transport as Announced, client, server,
 };
+
+#[cfg(feature = "process")]
+pub(crate) use child::Newborn;
 
 use crate::address::AddressError;
 use crate::peer::Peer;
@@ -45,6 +50,8 @@ impl Announcement {
             Kind::Tcp => Announced::Tcp,
             #[cfg(feature = "tcp")]
             Kind::PlainTcp => Announced::PlainTcp,
+            #[cfg(feature = "process")]
+            Kind::Inherited => Announced::Inherited,
             Kind::Other => Announced::Other,
         };
         let mut settings = Settings::new(announced, self.instance);
@@ -78,6 +85,24 @@ pub enum ConnectError {
     /// Over a stream that the user supplied with a binding: the secrets differ, or the bindings do, as they
     /// do if somebody is in the middle.
     Binding(HandshakeError),
+    /// The program cannot be started.
+    #[cfg(feature = "process")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The program that was started did not open its channel.
+    #[cfg(feature = "process")]
+    Child {
+        /// The program.
+        program: String,
+        /// What went wrong between the two.
+        error: Box<Self>,
+        /// How it ended; `None` if it had to be killed.
+        status: Option<std::process::ExitStatus>,
+    },
     /// The connection broke during the handshake.
     Io(io::Error),
     /// It took too long.
@@ -105,6 +130,8 @@ pub enum ConnectError {
         /// Who is.
         allowed: String,
     },
+    /// The server is closing.
+    Closing,
     /// The operating system gives no random numbers, without which no handshake is safe.
     Random(io::Error),
 }
@@ -127,7 +154,9 @@ impl ConnectError {
             Self::Connector(_) | Self::Io(_) | Self::TimedOut(_) | Self::Random(_) => true,
             // Of servers.
             Self::Crowded { .. } | Self::TooManyChannels { .. } => true,
-            Self::Revoked { .. } | Self::User { .. } => false,
+            Self::Revoked { .. } | Self::User { .. } | Self::Closing => false,
+            #[cfg(feature = "process")]
+            Self::Spawn { .. } | Self::Child { .. } => false,
             Self::Address(_) | Self::Unsupported(_) | Self::Register(_) | Self::Settings(_) => {
                 false
             }
@@ -152,6 +181,21 @@ impl fmt::Display for ConnectError {
                 "{error}; or the bindings differ that the two ends gave with the stream: then it is not one \
                  stream, and somebody is between them"
             ),
+            #[cfg(feature = "process")]
+            Self::Spawn { program, error } => write!(f, "cannot start `{program}`: {error}"),
+            #[cfg(feature = "process")]
+            Self::Child {
+                program,
+                status: Some(status),
+                error,
+            } => write!(
+                f,
+                "`{program}` ended ({status}) before its channel was open: {error}"
+            ),
+            #[cfg(feature = "process")]
+            Self::Child { program, error, .. } => {
+                write!(f, "`{program}` opened no channel and was killed: {error}")
+            }
             Self::Io(error) => write!(f, "the connection broke while it was opened: {error}"),
             Self::TimedOut(limit) => write!(f, "the connection did not open within {limit:?}"),
             Self::Crowded { places } => write!(
@@ -174,6 +218,7 @@ impl fmt::Display for ConnectError {
             Self::User { uid, allowed } => {
                 write!(f, "the user {uid} is not allowed here, expected {allowed}")
             }
+            Self::Closing => f.write_str("the server is closing"),
             Self::Random(error) => write!(f, "no random numbers for a handshake: {error}"),
         }
     }

@@ -115,7 +115,7 @@ pub(crate) struct SoundSide {
     pub(crate) registry: Arc<Registry>,
     pub(crate) announcement: Announcement,
     timeout: Option<Duration>,
-    close_timeout: Duration,
+    pub(crate) close_timeout: Duration,
     pub(crate) open_timeout: Duration,
     patience: Patience,
     #[cfg(feature = "tcp")]

@@ -67,7 +67,7 @@ pub(super) async fn run(session: Arc<Session>, transport: Transport) -> CloseRea
     // reason of the handler's.
     let reason = tokio::task::unconstrained(poll_fn(|cx| driver.poll(cx))).await;
     driver.shutdown().await;
-    reason
+    driver.transport.end(reason).await
 }
 
 struct Driver {

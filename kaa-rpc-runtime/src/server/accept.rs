@@ -154,7 +154,7 @@ impl Inner {
     }
 
     /// Drives the channel of a client that was admitted.
-    async fn welcome(&self, opening: Opening, membership: Membership, visitor: Visitor) {
+    pub(super) async fn welcome(&self, opening: Opening, membership: Membership, visitor: Visitor) {
         let shared = Arc::clone(membership.shared());
         let key_id = opening.peer.key_id.clone();
         let (session, transport) = install(&shared, opening, false);
@@ -244,13 +244,16 @@ impl Doorkeeper for Candidate<'_> {
     }
 }
 
-async fn closed(closing: &mut watch::Receiver<bool>) {
+pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
     // Without a server there is nothing to wait for either.
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// Runs `future`, but no longer than until `stop`.
-async fn unless<T>(stop: impl Future<Output = ()>, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn unless<T>(
+    stop: impl Future<Output = ()>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     let (mut stop, mut future) = (pin!(stop), pin!(future));
     poll_fn(|cx| {
         if stop.as_mut().poll(cx).is_ready() {

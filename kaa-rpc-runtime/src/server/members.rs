@@ -38,7 +38,8 @@ pub(super) struct SecretNumber(u64);
 
 struct Member {
     channel: Channel,
-    key_id: KeyId,
+    /// By what it came in; `None` for a child process.
+    key_id: Option<KeyId>,
 }
 
 /// A channel that is on the list until this is dropped.
@@ -101,7 +102,7 @@ impl Members {
         // Those that are about to open are among them.
         let theirs = state.channels.values();
         let theirs: Vec<Channel> = theirs
-            .filter(|member| member.key_id == key_id)
+            .filter(|member| member.key_id == Some(key_id))
             .map(|member| member.channel.clone())
             .collect();
         drop(state);
@@ -132,15 +133,33 @@ impl Members {
         key_id: KeyId,
         secret: Option<SecretNumber>,
     ) -> Result<Membership, ConnectError> {
-        let channel = Channel::from_shared(Arc::clone(&shared));
-        let mut state = self.lock();
+        let state = self.lock();
         if secret.is_none() || state.secrets.get(&key_id).copied() != secret {
             let key_id = key_id.as_str().to_owned();
             return Err(ConnectError::Revoked { key_id });
         }
+        self.enter(state, shared, Some(key_id))
+    }
+
+    /// Puts the channel of a child process on the list.
+    #[cfg(feature = "process")]
+    pub(super) fn admit_child(
+        self: &Arc<Self>,
+        shared: Arc<Shared>,
+    ) -> Result<Membership, ConnectError> {
+        self.enter(self.lock(), shared, None)
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        shared: Arc<Shared>,
+        key_id: Option<KeyId>,
+    ) -> Result<Membership, ConnectError> {
         if state.channels.len() >= self.most {
             return Err(ConnectError::TooManyChannels { limit: self.most });
         }
+        let channel = Channel::from_shared(Arc::clone(&shared));
         let number = state.number();
         state.channels.insert(number, Member { channel, key_id });
         Ok(Membership {

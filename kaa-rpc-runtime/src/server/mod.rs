@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `builder` | what is set before a server is bound |
 //! | `accept` | a connection's way from the listener to an open channel |
+//! | `spawn` | channels with child processes |
 //! | `over` | streams that the user accepted |
 //! | `places` | which connections may be opening, and which goes if there are too many |
 //! | `members` | the secrets that clients may prove, and the channels that came in by them |
@@ -18,6 +19,8 @@ mod members;
 mod over;
 mod places;
 mod rejected;
+#[cfg(feature = "process")]
+mod spawn;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -43,7 +43,7 @@ mod system {
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "process"))]
     pub(in super::super) fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)
     }
@@ -67,7 +67,7 @@ mod system {
         )?)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "process"))]
     pub(in super::super) fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
         let (family, none) = (AddressFamily::UNIX, SocketFlags::empty());
         let (one, other) = rustix::net::socketpair(family, SocketType::STREAM, none, None)?;
@@ -85,6 +85,6 @@ mod system {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "process"))]
 pub(super) use system::socket_pair;
 pub(super) use system::{accept, stream_socket};

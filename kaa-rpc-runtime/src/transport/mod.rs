@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `listener` | the listening end of any address |
 //! | `given`, `passed` | sockets that somebody else made to listen |
+//! | `child` | processes that inherit an end of a socket pair |
 //! | `unix`, `connect` | the two ends of a Unix address |
 //! | `tcp` | those of a TCP address, and encryption |
 //! | `bind`, `folder`, `lock` | sockets in the file system: who may touch them, which are stale |
@@ -15,6 +16,8 @@
 
 mod accepting;
 mod bind;
+#[cfg(feature = "process")]
+mod child;
 mod connect;
 mod error;
 mod fds;
@@ -39,7 +42,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
+use crate::close::CloseReason;
+
 pub(crate) use bind::SocketFile;
+#[cfg(feature = "process")]
+pub(crate) use child::{ChildProcess, Hosted};
+#[cfg(feature = "process")]
+pub use child::{Inherited, InheritedError};
 pub(crate) use connect::connect;
 pub use error::{UnixBindError, UnixConnectError};
 pub(crate) use folder::permissions;
@@ -67,6 +76,9 @@ pub(crate) enum Kind {
     /// TCP as it is, because both ends want it so.
     #[cfg(feature = "tcp")]
     PlainTcp,
+    /// A socket pair, one end of which a child process inherited.
+    #[cfg(feature = "process")]
+    Inherited,
     /// Whatever the user supplied.
     Other,
 }
@@ -82,15 +94,64 @@ pub(crate) fn no_tcp(address: &crate::address::Address) -> String {
 /// A connected stream.
 pub(crate) enum Transport {
     /// A Unix socket.
-    Unix(UnixSocket),
+    Unix(UnixSocket, Local),
     /// Any other stream.
     Stream(OtherStream),
+}
+
+/// Where a Unix socket comes from.
+pub(crate) enum Local {
+    /// An address.
+    Address,
+    /// The host that started this process.
+    #[cfg(feature = "process")]
+    Inherited,
+    /// This process made it, and started the child that has its other end. The child belongs to it as soon as
+    /// the channel is open.
+    #[cfg(feature = "process")]
+    Host(Option<Box<ChildProcess>>),
 }
 
 impl Transport {
     /// A socket from an address.
     pub(crate) fn unix(socket: UnixSocket) -> Self {
-        Transport::Unix(socket)
+        Transport::Unix(socket, Local::Address)
+    }
+
+    /// The end of a socket pair that this process inherited.
+    #[cfg(feature = "process")]
+    pub(crate) fn inherited(socket: UnixSocket) -> Self {
+        Transport::Unix(socket, Local::Inherited)
+    }
+
+    /// The end of a socket pair whose other one a child of this process has.
+    #[cfg(feature = "process")]
+    fn host(socket: UnixSocket) -> Self {
+        Transport::Unix(socket, Local::Host(None))
+    }
+
+    /// Ties the child to its channel: it ends with it, and the channel with the child.
+    #[cfg(feature = "process")]
+    pub(crate) fn keep(&mut self, child: ChildProcess) {
+        if let Transport::Unix(_, local @ Local::Host(_)) = self {
+            *local = Local::Host(Some(Box::new(child)));
+        }
+    }
+
+    /// After the channel was closed for this reason: ends what belongs to it, and says what there is to add.
+    #[cfg_attr(
+        not(feature = "process"),
+        expect(clippy::unused_async, reason = "child processes are waited for")
+    )]
+    pub(crate) async fn end(&mut self, reason: CloseReason) -> CloseReason {
+        match self {
+            #[cfg(feature = "process")]
+            Transport::Unix(_, Local::Host(child)) => match child.take() {
+                Some(child) => child.end_after(reason).await,
+                None => reason,
+            },
+            _ => reason,
+        }
     }
 
     /// Any other stream. `binding` is what both ends know of this very stream and of no other (a TLS
@@ -123,7 +184,9 @@ impl Transport {
     /// What it is, for the handshake.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Transport::Unix(_) => Kind::Unix,
+            Transport::Unix(_, Local::Address) => Kind::Unix,
+            #[cfg(feature = "process")]
+            Transport::Unix(..) => Kind::Inherited,
             Transport::Stream(stream) => stream.kind(),
         }
     }
@@ -140,6 +203,8 @@ impl Transport {
     pub(crate) fn is_network(&self) -> bool {
         match self.kind() {
             Kind::Unix | Kind::Other => false,
+            #[cfg(feature = "process")]
+            Kind::Inherited => false,
             #[cfg(feature = "tcp")]
             Kind::Tcp | Kind::PlainTcp => true,
         }
@@ -149,7 +214,7 @@ impl Transport {
     /// kernel isolates.
     pub(crate) fn binding(&self) -> &[u8] {
         match self {
-            Transport::Unix(_) => &[],
+            Transport::Unix(..) => &[],
             Transport::Stream(stream) => stream.binding(),
         }
     }
@@ -157,7 +222,10 @@ impl Transport {
     /// Who is at the other end, if the kernel tells.
     pub(crate) fn peer_credentials(&self) -> Option<PeerCredentials> {
         match self {
-            Transport::Unix(socket) => Some(socket.peer()),
+            // The kernel tells who made the pair, and that is this process.
+            #[cfg(feature = "process")]
+            Transport::Unix(_, Local::Host(_)) => None,
+            Transport::Unix(socket, _) => Some(socket.peer()),
             Transport::Stream(_) => None,
         }
     }
@@ -165,7 +233,7 @@ impl Transport {
     /// The network address at the other end, if it has one.
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
         match self {
-            Transport::Unix(_) => None,
+            Transport::Unix(..) => None,
             Transport::Stream(stream) => stream.address(),
         }
     }
@@ -173,7 +241,7 @@ impl Transport {
     /// A handle with which callers may write themselves, from any thread, while the driver does not.
     pub(crate) fn direct_writer(&self) -> Option<SocketWriter> {
         match self {
-            Transport::Unix(socket) => Some(socket.writer()),
+            Transport::Unix(socket, _) => Some(socket.writer()),
             Transport::Stream(_) => None,
         }
     }
@@ -185,7 +253,14 @@ impl Transport {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Transport::Unix(socket) => socket.poll_read(cx, buffer),
+            Transport::Unix(socket, local) => match socket.poll_read(cx, buffer) {
+                Poll::Pending if local.has_ended(cx) => match socket.try_read(buffer) {
+                    // Whoever else holds its end has no business with it.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Ready(Ok(0)),
+                    rest => Poll::Ready(rest),
+                },
+                other => other,
+            },
             Transport::Stream(stream) => stream.poll_read(cx, buffer),
         }
     }
@@ -195,7 +270,7 @@ impl Transport {
     /// The handshake asks this for bytes that came too early.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Transport::Unix(socket) => socket.try_read(buffer),
+            Transport::Unix(socket, _) => socket.try_read(buffer),
             Transport::Stream(stream) => stream.try_read(buffer),
         }
     }
@@ -207,7 +282,7 @@ impl Transport {
         segments: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Transport::Unix(socket) => socket.poll_write(cx, segments),
+            Transport::Unix(socket, _) => socket.poll_write(cx, segments),
             Transport::Stream(stream) => stream.poll_write(cx, segments),
         }
     }
@@ -215,7 +290,7 @@ impl Transport {
     /// Sends what the stream itself holds back. Nothing for a Unix socket.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Transport::Unix(_) => Poll::Ready(Ok(())),
+            Transport::Unix(..) => Poll::Ready(Ok(())),
             Transport::Stream(stream) => stream.poll_flush(cx),
         }
     }
@@ -223,7 +298,7 @@ impl Transport {
     /// Tells the peer that nothing more comes. Reading goes on.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Transport::Unix(socket) => Poll::Ready(socket.shutdown_write()),
+            Transport::Unix(socket, _) => Poll::Ready(socket.shutdown_write()),
             Transport::Stream(stream) => stream.poll_shutdown(cx),
         }
     }
@@ -238,5 +313,21 @@ impl Transport {
             }
         }
         poll_fn(|cx| self.poll_flush(cx)).await
+    }
+}
+
+impl Local {
+    /// Whether the child that has the other end has ended.
+    #[cfg(feature = "process")]
+    fn has_ended(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Local::Host(Some(child)) => child.poll_ended(cx).is_ready(),
+            _ => false,
+        }
+    }
+
+    #[cfg(not(feature = "process"))]
+    fn has_ended(&mut self, _: &mut Context<'_>) -> bool {
+        false
     }
 }
