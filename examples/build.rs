@@ -4,6 +4,7 @@ fn main() -> Result<(), kaa_rpc_build::Error> {
     kaa_rpc_build::compile(&[
         "../schemas/player.kidl",
         "kidl/climate.kidl",
+        "kidl/studio.kidl",
         "kidl/workshop.kidl",
     ])
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
 const ERRORS: &str = env!("CARGO_BIN_EXE_errors");
+const PLUGIN_HOST: &str = env!("CARGO_BIN_EXE_plugin_host");
 const TLS: &str = env!("CARGO_BIN_EXE_tls");
 const CLOSURES: &str = env!("CARGO_BIN_EXE_closures");
 
@@ -286,4 +287,37 @@ fn tls_is_bound_to_the_channel() {
         ]
     );
     assert_eq!(said.by("proxy"), ["listening in", "they have noticed"]);
+}
+
+#[test]
+fn a_host_survives_its_plugins() {
+    let said = run(PLUGIN_HOST);
+    let host: Vec<String> = said
+        .by("host")
+        .into_iter()
+        // What the system says of core dumps, and how long it really was.
+        .map(|line| line.replace(" (core dumped)", ""))
+        .map(
+            |line| match (line.split_once(" after "), line.split_once(" calling ")) {
+                (Some((what, _)), Some((_, whom))) => format!("{what} calling {whom}"),
+                _ => line,
+            },
+        )
+        .collect();
+    assert_eq!(
+        host,
+        [
+            "shout: HELLO WORLD!",
+            "translate: bonjour monde",
+            "fragile: the connection was lost before the answer, so the call may have run: the child process \
+             ended: signal: 6 (SIGABRT)",
+            "fragile: the child process ended: signal: 6 (SIGABRT)",
+            "stuck: timed out calling `apply`",
+            "stuck: the channel was closed before all its calls had ended",
+            "missing: no plugin, exit status: 1",
+            "shout: HELLO WORLD!",
+            "2 plugins are left",
+        ]
+    );
+    assert_eq!(said.by("translate"), ["asks for hello", "asks for world"]);
 }
