@@ -11,7 +11,7 @@ use crate::connection::Shared;
 /// A subscriber of [`Server::client_connected`] that is so many channels behind misses the oldest.
 pub(super) const CONNECTED: usize = 1024;
 
-/// New channels of a [`Server`], one after the other.
+/// New channels of a [`Server`](crate::Server), one after the other.
 #[derive(Debug)]
 pub struct ClientConnected<P = Channel> {
     receiver: broadcast::Receiver<Weak<Shared>>,
