@@ -47,13 +47,13 @@ impl Peer {
         &self.key_id
     }
 
-    /// The name that goes with that secret: its id, up to the first `/`. So whoever has an old secret
-    /// `alice/1` and a new one `alice/2` is `alice` by both. Empty for the default secret.
+    /// The name that goes with that secret: its id, up to the first `.`. So whoever has an old secret
+    /// `alice.1` and a new one `alice.2` is `alice` by both. Empty for the default secret.
     ///
     /// At a server it says who the client is, as far as only that client has the secret.
     #[must_use]
     pub fn name(&self) -> &str {
-        let (name, _) = self.key_id.split_once('/').unwrap_or((&self.key_id, ""));
+        let (name, _) = self.key_id.split_once('.').unwrap_or((&self.key_id, ""));
         name
     }
 

@@ -52,7 +52,7 @@ impl<P> ServerBuilder<P> {
     side_methods!();
 
     /// Accepts one more secret, which clients name by its id: for rotation, and to tell clients apart
-    /// by [`crate::Peer::name`]. An id is at most 32 bytes. `NAME` and `NAME/ANYTHING` name the same
+    /// by [`crate::Peer::name`]. An id is at most 32 bytes. `NAME` and `NAME.ANYTHING` name the same
     /// client, so that one may have an old and a new secret.
     ///
     /// While the server runs, [`Server::add_secret`] and [`Server::revoke`] change what it accepts.

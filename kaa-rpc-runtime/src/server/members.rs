@@ -179,7 +179,7 @@ impl Members {
     /// The channels that are open.
     pub(super) fn open(&self) -> Vec<Channel> {
         let mut channels = self.all();
-        channels.retain(|channel| channel.peer().is_some());
+        channels.retain(|channel| channel.peer().is_some() && !channel.is_closed());
         channels
     }
 }

@@ -137,7 +137,27 @@ impl<P> Server<P> {
 
     /// Accepts one more secret from now on, which clients name by its id; as
     /// [`ServerBuilder::secret`]. To exchange a secret, add the new one under a new id, let the clients
-    /// move over, and [`revoke`](Self::revoke) the old one.
+    /// move over, and [`revoke`](Self::revoke) the old one:
+    ///
+    /// ```
+    /// # use kaa_rpc_runtime::{Channel, Secret, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::os::unix::fs::PermissionsExt;
+    /// # let private = std::fs::Permissions::from_mode(0o700);
+    /// # let folder = tempfile::Builder::new().permissions(private).tempdir()?;
+    /// # let address = format!("unix:{}", folder.path().join("s").display());
+    /// # let (default, old, new) = (Secret::generate()?, Secret::generate()?, Secret::generate()?);
+    /// let server = Server::builder(default).secret("alice.1", old).bind(&address).await?;
+    ///
+    /// server.add_secret("alice.2", &new)?;
+    /// // Alice gets the new secret and connects with it; `name()` is "alice" by either.
+    /// let alice = Channel::builder(&new).key_id("alice.2").connect(&address).await?;
+    /// assert_eq!(alice.peer().unwrap().name(), "alice");
+    /// assert!(server.revoke("alice.1"));
+    /// # assert!(!alice.is_closed());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -150,7 +170,8 @@ impl<P> Server<P> {
     /// there was one.
     ///
     /// Its channels are cut, with [`CloseReason::Revoked`](crate::CloseReason::Revoked) at this end, and
-    /// their handlers are dropped. When this returns, no channel is open that came in by this secret, and
+    /// their handlers are dropped, as if the connection had broken: a call that had come already may
+    /// still run up to its next await, and `@uncancelled` functions run to their end. When this returns, no channel is open that came in by this secret, and
     /// none will open any more, not even one whose client had proved the secret already.
     pub fn revoke(&self, id: &str) -> bool {
         self.inner.members.revoke(id)

@@ -14,6 +14,7 @@ mod identity;
 mod order;
 mod panics;
 mod reentrancy;
+mod secrets;
 mod serial;
 mod shutdown;
 mod sizes;
