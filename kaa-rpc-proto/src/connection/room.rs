@@ -248,6 +248,35 @@ mod tests {
         receiving.over = true;
         assert_eq!(receiving.taken(Amount::one(50), 9), None);
         assert_eq!(receiving.expected(), 0);
+        let mut receiving = Receiving::new(&limits());
+        receiving.receive(50, 0).unwrap();
+        receiving.stopped = true;
+        assert_eq!(receiving.taken(Amount::one(50), 9), None);
+    }
+
+    #[test]
+    fn whatever_was_taken_and_not_told_leaves_room_for_the_longest_item() {
+        for (items, bytes) in (1..6).flat_map(|items| (2..30).map(move |bytes| (items, bytes))) {
+            let limits = Limits {
+                max_stream_items: items,
+                max_stream_bytes: bytes,
+                ..Limits::default()
+            };
+            for taken in 1..=items {
+                for bytes in u64::from(taken)..=u64::from(bytes) {
+                    let mut sending = Sending::new(&limits);
+                    let amount = Amount {
+                        items: taken,
+                        bytes,
+                    };
+                    if Receiving::new(&limits).taken(amount, 0).is_none() {
+                        sending.room = sending.window.checked_sub(amount).unwrap();
+                    }
+                    let longest = longest_item(&limits);
+                    assert!(sending.take(longest), "{amount:?} of {:?}", sending.window);
+                }
+            }
+        }
     }
 
     #[test]

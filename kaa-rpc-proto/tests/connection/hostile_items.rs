@@ -337,6 +337,43 @@ fn hostile_45_stray_items_are_counted() {
     }
 }
 
+/// A grant that is queued when the call ends may be read, and used, before the final frame.
+#[test]
+fn what_was_granted_before_the_end_of_a_call_may_still_come() {
+    let mut victim = victim();
+    for _ in 0..2 {
+        victim.hear(&item(0, 0)).unwrap();
+        victim.connection.items_taken((0, 1), 0, 1, 1);
+    }
+    victim.connection.result(0, b"\xc0").unwrap();
+    victim.write(2 * 22);
+    for _ in 0..(2 + 1) + (2 + 1) {
+        assert_eq!(victim.hear(&item(0, 0)), Ok(Seen::Liveness));
+    }
+    assert_eq!(victim.hear(&item(0, 0)), no_stream(0, 0));
+}
+
+/// Functions may go on after their calls have ended, and others have their ids.
+#[test]
+fn items_of_a_call_that_has_ended_are_nothing_to_the_next_with_its_id() {
+    let mut victim = victim();
+    victim.hear(&item(0, 0)).unwrap();
+    victim.connection.result(0, b"\xc0").unwrap();
+    victim.write(ALL);
+    victim.hear(&call(0, 2)).unwrap();
+    victim.connection.items_taken((0, 1), 0, 1, 1);
+    victim.connection.stop_stream((0, 1), 0);
+    let given = victim.connection.give_item(0, 1, ITEM);
+    assert_eq!(given, Err(CannotSend::Over));
+    assert!(!victim.connection.has_output());
+    let came = victim.hear(&item(0, 0)).unwrap();
+    assert!(matches!(came, Seen::Item { call: (0, 3), .. }), "{came:?}");
+    victim.connection.items_taken((0, 3), 0, 1, 1);
+    victim.connection.stop_stream((0, 3), 0);
+    victim.connection.give_item(0, 3, ITEM).unwrap();
+    assert_eq!(victim.connection.output_len(), 22 + 10 + 10);
+}
+
 #[test]
 fn hostile_45_stray_credit_is_counted() {
     let mut victim = victim();

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kaa_rpc_proto::Limits;
 use kaa_rpc_proto::frame::{CallId, Frame};
 
+use crate::streams::{Amount, Streams};
+
 /// Why the observer objects.
 pub(crate) type Objection = String;
 
@@ -22,22 +24,24 @@ pub(crate) use ensure;
 /// Both ends, by index.
 pub(crate) struct Model {
     ends: [EndModel; 2],
+    pub(crate) streams: Streams,
 }
 
 /// What one end has done, and what it knows.
 struct EndModel {
     /// What it announced.
     limits: Limits,
-    /// Its calls without a final frame that has arrived: each with its number and length.
-    calls: BTreeMap<CallId, (u64, u32)>,
-    /// Those it has cancelled.
+    /// Its calls without a final frame that has arrived: each with its number and cost.
+    calls: BTreeMap<CallId, (u64, u64)>,
+    /// The numbers of the last calls that it wrote with each id, and whether they were cancelled.
+    wrote: BTreeMap<CallId, u64>,
     cancelled: BTreeSet<CallId>,
     oneways: u32,
     oneway_bytes: u64,
     /// Calls and oneway calls that it wrote.
     made: u64,
-    /// The other end's calls that arrived, were accepted and have no final frame.
-    serves: BTreeSet<CallId>,
+    /// The other end's calls that arrived, were accepted and have no final frame: each with its number.
+    serves: BTreeMap<CallId, u64>,
     /// The other end's oneway calls that arrived and were not given back: how many, their lengths.
     serves_oneways: (u32, u64),
     accepted: u64,
@@ -52,14 +56,16 @@ struct EndModel {
 impl Model {
     pub(crate) fn new(limits: [Limits; 2]) -> Self {
         Self {
+            streams: Streams::new(limits),
             ends: limits.map(|limits| EndModel {
                 limits,
                 calls: BTreeMap::new(),
+                wrote: BTreeMap::new(),
                 cancelled: BTreeSet::new(),
                 oneways: 0,
                 oneway_bytes: 0,
                 made: 0,
-                serves: BTreeSet::new(),
+                serves: BTreeMap::new(),
                 serves_oneways: (0, 0),
                 accepted: 0,
                 closing: None,
@@ -90,39 +96,58 @@ impl Model {
         length: u32,
     ) -> Result<(), Objection> {
         let peer = self.ends[1 - from].limits;
-        let end = &mut self.ends[from];
+        let (end, streams) = (&mut self.ends[from], &mut self.streams);
         ensure!(length <= peer.max_frame, "a frame of {length} bytes");
         match *frame {
             Frame::Call { .. } | Frame::Oneway { .. } if end.wrote_goodbye => {
                 return Err("a call after goodbye".to_owned());
             }
-            Frame::Call { id, .. } => {
+            Frame::Call { id, head, .. } => {
                 ensure!(id < peer.max_calls, "id {id} is beyond the window");
                 ensure!(!end.calls.contains_key(&id), "id {id} is still live");
-                end.makes_call(length, &peer)?;
+                let held = u64::from(head.streams) * u64::from(peer.max_stream_bytes);
+                let cost = u64::from(length) + held;
+                end.makes_call(cost, &peer)?;
                 end.cancelled.remove(&id);
+                end.wrote.insert(id, end.made);
+                streams.open(from, end.made, head.streams);
                 // What was queued when goodbye came is still written, and known not to run.
                 if !end.heard_goodbye {
-                    end.calls.insert(id, (end.made, length));
+                    end.calls.insert(id, (end.made, cost));
                 }
             }
             Frame::Oneway { .. } => {
-                end.makes_call(length, &peer)?;
+                end.makes_call(length.into(), &peer)?;
                 end.oneways += 1;
                 end.oneway_bytes += u64::from(length);
             }
             Frame::Result { id, .. } | Frame::Error { id, .. } => {
-                ensure!(
-                    end.serves.remove(&id),
-                    "an answer to {id}, which does not run"
-                );
+                end.runs(id)?;
+                end.serves.remove(&id);
             }
-            Frame::Yield { .. }
-            | Frame::Credit { .. }
-            | Frame::Item { .. }
-            | Frame::End { .. }
-            | Frame::Grant { .. }
-            | Frame::Stop { .. } => return Err("no schedule has items".to_owned()),
+            Frame::Yield { id, .. } => streams.sent((1 - from, end.runs(id)?, None), length)?,
+            Frame::Grant {
+                id,
+                stream,
+                items,
+                bytes,
+            } => {
+                let key = (1 - from, end.runs(id)?, Some(stream));
+                streams.gives_back(key, Amount(items, bytes))?;
+            }
+            Frame::Stop { id, stream } => {
+                streams.stops((1 - from, end.runs(id)?, Some(stream)))?;
+            }
+            Frame::Credit { id, items, bytes } => {
+                let key = (from, end.speaks_of(id)?, None);
+                streams.gives_back(key, Amount(items, bytes))?;
+            }
+            Frame::Item { id, stream, .. } => {
+                streams.sent((from, end.speaks_of(id)?, Some(stream)), length)?;
+            }
+            Frame::End { id, stream, .. } => {
+                streams.ends((from, end.speaks_of(id)?, Some(stream)))?;
+            }
             Frame::Cancel { id } => {
                 ensure!(end.cancelled.insert(id), "{id} is cancelled twice");
             }
@@ -165,11 +190,11 @@ impl Model {
         length: u32,
     ) -> Result<(), Objection> {
         let accepts = self.accepts(to);
-        let end = &mut self.ends[to];
+        let (end, streams) = (&mut self.ends[to], &mut self.streams);
         match *frame {
             Frame::Call { id, .. } if accepts => {
                 end.accepted += 1;
-                end.serves.insert(id);
+                end.serves.insert(id, end.accepted);
             }
             Frame::Oneway { .. } => {
                 end.accepted += u64::from(accepts);
@@ -177,10 +202,30 @@ impl Model {
                 end.serves_oneways.1 += u64::from(length);
             }
             Frame::Result { id, .. } | Frame::Error { id, .. } => {
-                ensure!(
-                    end.calls.remove(&id).is_some(),
-                    "an answer to {id}, which is not live"
-                );
+                end.live(id)?;
+                end.calls.remove(&id);
+            }
+            Frame::Yield { id, .. } => streams.arrived((to, end.live(id)?, None), length)?,
+            Frame::Grant {
+                id,
+                stream,
+                items,
+                bytes,
+            } => {
+                let key = (to, end.live(id)?, Some(stream));
+                streams.given_back(key, Amount(items, bytes))?;
+            }
+            Frame::Stop { id, .. } => drop(end.live(id)?),
+            // What comes for a call that has ended is nobody's any more.
+            Frame::Item { id, stream, .. } => {
+                if let Some(number) = end.serves.get(&id) {
+                    streams.arrived((1 - to, *number, Some(stream)), length)?;
+                }
+            }
+            Frame::Credit { id, items, bytes } => {
+                if let Some(number) = end.serves.get(&id) {
+                    streams.given_back((1 - to, *number, None), Amount(items, bytes))?;
+                }
             }
             Frame::Done { calls, bytes } => {
                 end.oneways -= calls;
@@ -231,14 +276,38 @@ impl Model {
 }
 
 impl EndModel {
-    fn makes_call(&mut self, length: u32, peer: &Limits) -> Result<(), Objection> {
+    /// The number of the other end's call that runs here.
+    fn runs(&self, id: CallId) -> Result<u64, Objection> {
+        let number = self.serves.get(&id);
+        let text = || format!("a word to {id}, which does not run");
+        number.copied().ok_or_else(text)
+    }
+
+    /// The number of the own call that is live.
+    fn live(&self, id: CallId) -> Result<u64, Objection> {
+        let call = self.calls.get(&id);
+        let text = || format!("an answer to {id}, which is not live");
+        call.map(|(number, _)| *number).ok_or_else(text)
+    }
+
+    /// The number of the own call of which this end says something. It may have ended meanwhile.
+    fn speaks_of(&self, id: CallId) -> Result<u64, Objection> {
+        ensure!(
+            !self.cancelled.contains(&id),
+            "a word of {id} after its cancel"
+        );
+        let number = self.wrote.get(&id).copied();
+        number.ok_or_else(|| format!("a word of {id}, which was never made"))
+    }
+
+    fn makes_call(&mut self, cost: u64, peer: &Limits) -> Result<(), Objection> {
         let calls = self.calls.len() as u64 + u64::from(self.oneways);
         ensure!(
             calls < u64::from(peer.max_calls),
             "more calls than the window"
         );
-        let bytes: u64 = self.calls.values().map(|(_, cost)| u64::from(*cost)).sum();
-        let bytes = bytes + self.oneway_bytes + u64::from(length);
+        let bytes: u64 = self.calls.values().map(|(_, cost)| cost).sum();
+        let bytes = bytes + self.oneway_bytes + cost;
         ensure!(
             bytes <= peer.max_request_bytes,
             "{bytes} bytes of calls in flight"

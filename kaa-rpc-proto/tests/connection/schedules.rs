@@ -21,7 +21,7 @@ pub(crate) struct Schedule {
 /// `usize`s choose among what there is.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Call { size: usize },
+    Call { size: usize, streams: u8 },
     Oneway { size: usize },
     Cancel(usize),
     Detach(usize),
@@ -30,8 +30,20 @@ pub(crate) enum Step {
     OnewayDone(usize),
     Ping,
     Goodbye,
+    Items(ItemStep),
     Write(usize),
     Deliver(usize),
+}
+
+/// What is done with items.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ItemStep {
+    Yield(usize, usize),
+    Send(usize, usize),
+    End(usize, bool),
+    TakeYields(usize, usize),
+    TakeItems(usize, usize),
+    Stop(usize),
 }
 
 /// What is wrong with an end.
@@ -49,20 +61,61 @@ pub(crate) enum Flaw {
     CallsAfterGoodbye,
     /// Answers a second time.
     AnswersTwice,
+    /// Sends an item although there is no room.
+    IgnoresRoom,
+    /// Gives back at once what will be given back later.
+    GivesBackTwice,
+    /// Gives nothing back.
+    NeverGivesBack,
+    /// Yields once more after the final frame.
+    YieldsAfterFinal,
+    /// Sends an item after the end of its stream.
+    SendsAfterEnd,
+    /// Sends an item after the call was cancelled.
+    SpeaksAfterCancel,
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (1..5_u32, 0..3_u64).prop_map(|(max_calls, more)| Limits {
-        max_calls,
-        max_frame: 64 << 10,
-        max_request_bytes: (64 << 10) + (more << 15),
-        ..Limits::default()
+    let streams = (0..5_u64, 1..4_u32, 0..3_u32);
+    (1..5_u32, 0..3_u64, streams).prop_map(|(max_calls, more, (streams, items, odd))| {
+        let max_stream_bytes = (64 << 10) + odd;
+        Limits {
+            max_calls,
+            max_frame: 64 << 10,
+            max_request_bytes: (64 << 10) + (more << 15) + streams * u64::from(max_stream_bytes),
+            max_stream_items: items,
+            max_stream_bytes,
+            ..Limits::default()
+        }
     })
 }
 
 /// Mostly small, sometimes around what still fits.
 fn size() -> impl Strategy<Value = usize> {
     prop_oneof![8 => 0..60_usize, 2 => 20_000..45_000_usize, 1 => 65_500..65_540_usize]
+}
+
+/// At least one byte; sometimes around what is allowed, which is half of a window, or half of that.
+fn item_size() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        8 => 1..60_usize,
+        2 => 10_000..30_000_usize,
+        3 => 32_755..32_768_usize,
+        3 => 16_377..16_382_usize,
+    ]
+}
+
+fn item_step() -> impl Strategy<Value = ItemStep> {
+    let which = any::<usize>;
+    let count = || prop_oneof![3 => 1..3_usize, 1 => Just(ALL)];
+    prop_oneof![
+        10 => (which(), item_size()).prop_map(|(which, size)| ItemStep::Yield(which, size)),
+        10 => (which(), item_size()).prop_map(|(which, size)| ItemStep::Send(which, size)),
+        2 => (which(), any::<bool>()).prop_map(|(which, broken)| ItemStep::End(which, broken)),
+        8 => (which(), count()).prop_map(|(which, count)| ItemStep::TakeYields(which, count)),
+        8 => (which(), count()).prop_map(|(which, count)| ItemStep::TakeItems(which, count)),
+        1 => which().prop_map(ItemStep::Stop),
+    ]
 }
 
 /// Mostly a part of a frame.
@@ -73,7 +126,9 @@ fn count() -> impl Strategy<Value = usize> {
 fn step() -> impl Strategy<Value = Step> {
     let which = any::<usize>;
     prop_oneof![
-        20 => size().prop_map(|size| Step::Call { size }),
+        14 => size().prop_map(|size| Step::Call { size, streams: 0 }),
+        6 => (size(), 1..4_u8).prop_map(|(size, streams)| Step::Call { size, streams }),
+        40 => item_step().prop_map(Step::Items),
         10 => size().prop_map(|size| Step::Oneway { size }),
         6 => which().prop_map(Step::Cancel),
         2 => which().prop_map(Step::Detach),
@@ -157,4 +212,34 @@ fn the_model_sees_a_call_after_goodbye() {
 #[test]
 fn the_model_sees_a_second_answer() {
     assert_seen(Flaw::AnswersTwice, "which does not run");
+}
+
+#[test]
+fn the_model_sees_an_item_without_room() {
+    assert_seen(Flaw::IgnoresRoom, "exceeds its room");
+}
+
+#[test]
+fn the_model_sees_what_is_given_back_twice() {
+    assert_seen(Flaw::GivesBackTwice, "given back what was not taken");
+}
+
+#[test]
+fn the_model_sees_a_stream_that_stands_still() {
+    assert_seen(Flaw::NeverGivesBack, "stands still");
+}
+
+#[test]
+fn the_model_sees_a_yield_after_the_final_frame() {
+    assert_seen(Flaw::YieldsAfterFinal, "which does not run");
+}
+
+#[test]
+fn the_model_sees_an_item_after_the_end() {
+    assert_seen(Flaw::SendsAfterEnd, "after its end");
+}
+
+#[test]
+fn the_model_sees_an_item_after_a_cancel() {
+    assert_seen(Flaw::SpeaksAfterCancel, "after its cancel");
 }

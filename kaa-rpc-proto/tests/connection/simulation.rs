@@ -4,16 +4,16 @@
 use kaa_rpc_proto::frame::{CallHead, CallId, Frame};
 use kaa_rpc_proto::{CannotCall, Progress, Token};
 
-use crate::driver::{Driver, Waiting, cut, is_call};
+use crate::driver::{Driver, Input, Output, Own, Run, Waiting, cut, is_call};
 use crate::model::{Model, Objection, ensure};
 use crate::pair::{ALL, Pair, Seen};
 use crate::schedules::{Flaw, Schedule, Step};
 
-struct Simulation {
-    pair: Pair,
-    model: Model,
-    drivers: [Driver; 2],
-    flaw: Option<Flaw>,
+pub(crate) struct Simulation {
+    pub(crate) pair: Pair,
+    pub(crate) model: Model,
+    pub(crate) drivers: [Driver; 2],
+    pub(crate) flaw: Option<Flaw>,
 }
 
 pub(crate) fn run(schedule: &Schedule, flaw: Option<Flaw>) -> Result<(), Objection> {
@@ -37,18 +37,21 @@ pub(crate) fn run(schedule: &Schedule, flaw: Option<Flaw>) -> Result<(), Objecti
 impl Simulation {
     fn step(&mut self, end: usize, step: &Step) -> Result<(), Objection> {
         match *step {
-            Step::Call { size } => self.call(end, size, false)?,
-            Step::Oneway { size } => self.call(end, size, true)?,
+            Step::Call { size, streams } => self.call(end, size, streams, false)?,
+            Step::Oneway { size } => self.call(end, size, 0, true)?,
             Step::Cancel(which) => {
-                if let Some(id) = self.forget(end, which) {
+                if let Some(id) = self.forget(end, which, Waiting::Cancelled)? {
                     self.pair.ends[end].connection.cancel(id);
                     if self.flaw == Some(Flaw::FreesAtCancel) {
                         self.inject_call(end, id);
                     }
+                    if self.flaw == Some(Flaw::SpeaksAfterCancel) {
+                        self.inject_item(end, id, 0);
+                    }
                 }
             }
             Step::Detach(which) => {
-                if let Some(id) = self.forget(end, which) {
+                if let Some(id) = self.forget(end, which, Waiting::Detached)? {
                     self.pair.ends[end].connection.detach(id);
                 }
             }
@@ -68,22 +71,33 @@ impl Simulation {
                 }
             }
             Step::Goodbye => self.goodbye(end),
+            Step::Items(step) => self.step_items(end, step)?,
             Step::Write(count) => self.write(end, count)?,
             Step::Deliver(count) => self.deliver(end, count)?,
         }
         Ok(())
     }
 
-    fn call(&mut self, end: usize, size: usize, oneway: bool) -> Result<(), Objection> {
+    fn call(
+        &mut self,
+        end: usize,
+        size: usize,
+        streams: u8,
+        oneway: bool,
+    ) -> Result<(), Objection> {
         let driver = &mut self.drivers[end];
         let connection = &mut self.pair.ends[end].connection;
         let number = Token::try_from(driver.made.len()).unwrap();
         let name = number.to_string();
-        let head = CallHead::new(&name);
+        let head = CallHead {
+            streams,
+            ..CallHead::new(&name)
+        };
         let arguments = vec![0; size];
-        let length = size + name.len() + if oneway { 5 } else { 9 };
-        let cost = u32::try_from(length).unwrap();
-        let has_room = driver.has_room(cost, connection.opened().peer_limits());
+        let length = size + name.len() + if oneway { 5 } else { 9 } + usize::from(streams > 0);
+        let peer = *connection.opened().peer_limits();
+        let cost = length as u64 + u64::from(streams) * u64::from(peer.max_stream_bytes);
+        let has_room = driver.has_room(cost, &peer);
         let sent = if oneway {
             connection.oneway(&head, &arguments).map(|()| None)
         } else {
@@ -93,6 +107,8 @@ impl Simulation {
             "Closing"
         } else if length > 64 << 10 {
             "TooLarge"
+        } else if cost > peer.max_request_bytes {
+            "TooManyStreams"
         } else if has_room {
             ""
         } else {
@@ -108,12 +124,19 @@ impl Simulation {
             Ok(None) => {
                 driver.made.push(None);
                 driver.oneways_in_flight.0 += 1;
-                driver.oneways_in_flight.1 += u64::from(cost);
+                driver.oneways_in_flight.1 += cost;
             }
             Ok(Some(id)) => {
                 driver.made.push(Some(number));
-                driver.in_flight.insert(id, cost);
-                driver.calls.insert(number, (id, Waiting::Yes));
+                driver.in_flight.insert(id, (number, cost));
+                let streams = (0..streams).map(|_| Output::default()).collect();
+                let own = Own {
+                    id,
+                    waiting: Waiting::Yes,
+                    streams,
+                    yields: Input::default(),
+                };
+                driver.calls.insert(number, own);
             }
             Err(CannotCall::WindowFull) if self.flaw == Some(Flaw::IgnoresWindow) => {
                 self.inject_call(end, number);
@@ -135,18 +158,28 @@ impl Simulation {
         });
     }
 
-    fn forget(&mut self, end: usize, which: usize) -> Option<CallId> {
-        let waiting = self.drivers[end]
-            .calls
-            .values_mut()
-            .filter(|(_, waiting)| *waiting == Waiting::Yes);
-        let mut waiting: Vec<_> = waiting.collect();
+    fn forget(
+        &mut self,
+        end: usize,
+        which: usize,
+        how: Waiting,
+    ) -> Result<Option<CallId>, Objection> {
+        let calls = self.drivers[end].calls.iter();
+        let waiting: Vec<_> = calls
+            .filter(|(_, call)| call.waiting == Waiting::Yes)
+            .map(|(token, call)| (*token, call.id))
+            .collect();
         if waiting.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let index = which % waiting.len();
-        waiting[index].1 = Waiting::No;
-        Some(waiting[index].0)
+        let (token, id) = waiting[which % waiting.len()];
+        if how == Waiting::Detached {
+            // Nobody will take what is there.
+            self.take_yields(end, token, ALL)?;
+        }
+        let call = self.drivers[end].calls.get_mut(&token);
+        call.expect("it waits").waiting = how;
+        Ok(Some(id))
     }
 
     fn answer(
@@ -160,7 +193,13 @@ impl Simulation {
         if runs.is_empty() {
             return Ok(());
         }
-        let (id, cancelled) = runs.swap_remove(which % runs.len());
+        let Run {
+            id,
+            number,
+            cancelled,
+            ..
+        } = runs.swap_remove(which % runs.len());
+        self.drivers[end].ran.push((id, number));
         if cancelled && self.flaw == Some(Flaw::DropsCancelled) {
             return Ok(());
         }
@@ -185,6 +224,9 @@ impl Simulation {
         if self.flaw == Some(Flaw::AnswersTwice) {
             self.pair.ends[end].inject(&Frame::Result { id, value: b"\xc0" });
         }
+        if self.flaw == Some(Flaw::YieldsAfterFinal) {
+            self.pair.ends[end].inject(&Frame::Yield { id, value: b"\xc0" });
+        }
         Ok(())
     }
 
@@ -193,7 +235,7 @@ impl Simulation {
         self.pair.ends[end].connection.goodbye();
     }
 
-    fn write(&mut self, end: usize, count: usize) -> Result<(), Objection> {
+    pub(crate) fn write(&mut self, end: usize, count: usize) -> Result<(), Objection> {
         let bytes = self.pair.ends[end].write(count);
         let driver = &mut self.drivers[end];
         driver.written.extend(bytes);
@@ -205,7 +247,7 @@ impl Simulation {
         Ok(())
     }
 
-    fn deliver(&mut self, to: usize, count: usize) -> Result<(), Objection> {
+    pub(crate) fn deliver(&mut self, to: usize, count: usize) -> Result<(), Objection> {
         let (bytes, seen) = self.pair.deliver(to, count);
         let seen = seen.map_err(|violation| format!("violation: {violation}"))?;
         self.drivers[to].arrived.extend(bytes);
@@ -234,6 +276,18 @@ impl Simulation {
         frame: &Frame<'_>,
         event: &Seen,
     ) -> Result<(), Objection> {
+        if matches!(
+            event,
+            Seen::Yield(..) | Seen::Item { .. } | Seen::End { .. }
+        ) || matches!(
+            frame,
+            Frame::Credit { .. } | Frame::Grant { .. } | Frame::Stop { .. }
+        ) || matches!(
+            frame,
+            Frame::Yield { .. } | Frame::Item { .. } | Frame::End { .. }
+        ) {
+            return self.see_items(end, frame, event);
+        }
         let driver = &mut self.drivers[end];
         match (frame, event) {
             (Frame::Call { id, head, .. }, Seen::Call { id: told, name, .. }) if accepts => {
@@ -241,8 +295,18 @@ impl Simulation {
                     Some(*id) == *told && head.name == name,
                     "another call was told"
                 );
-                driver.runs.push((*id, false));
                 driver.dispatched.push(name.clone());
+                let number = driver.dispatched.len() as u64;
+                for stream in 0..head.streams {
+                    let input = (*id, Input::default());
+                    driver.inputs.insert((number, stream), input);
+                }
+                driver.runs.push(Run {
+                    id: *id,
+                    number,
+                    cancelled: false,
+                    yields: Output::default(),
+                });
             }
             (
                 Frame::Oneway { head, .. },
@@ -263,37 +327,37 @@ impl Simulation {
                 ensure!(body == told, "another answer was told");
                 driver.in_flight.remove(id);
                 if let Some(token) = token {
-                    let (of, _) = driver.calls[token];
+                    let of = driver.calls[token].id;
                     ensure!(of == *id, "token {token} is of {of}, not of {id}");
                     driver.comes_back(*token)?;
                 }
             }
             (Frame::Cancel { id }, Seen::Cancel(told)) => {
-                let runs = driver.runs.iter_mut().find(|(run, _)| run == id);
-                let (_, cancelled) = runs.ok_or("a call that does not run is cancelled")?;
+                let run = driver.run(*id);
+                let run = run.ok_or("a call that does not run is cancelled")?;
                 ensure!(id == told, "another call is cancelled");
-                *cancelled = true;
+                run.cancelled = true;
             }
             (Frame::Cancel { id }, Seen::Liveness) => {
-                ensure!(
-                    driver.runs.iter().all(|(run, _)| run != id),
-                    "a cancel was swallowed"
-                );
+                ensure!(driver.run(*id).is_none(), "a cancel was swallowed");
             }
-            (Frame::Goodbye { .. }, Seen::Goodbye(tokens)) => {
+            (Frame::Goodbye { calls }, Seen::Goodbye(tokens)) => {
                 for token in tokens {
                     driver.comes_back(*token)?;
                 }
+                driver
+                    .in_flight
+                    .retain(|_, (token, _)| u64::from(*token) < *calls);
                 let (driver, other) = self.two(end);
                 for token in tokens {
                     let ran = other.dispatched.contains(&token.to_string());
                     ensure!(!ran, "call {token} ran, and was said not to have");
                 }
                 // The same for those that remain: whoever still waits, runs or ran there.
-                for (token, (_, waiting)) in &driver.calls {
+                for (token, call) in &driver.calls {
                     let ran = other.dispatched.contains(&token.to_string());
                     ensure!(
-                        *waiting != Waiting::Yes || ran,
+                        call.waiting != Waiting::Yes || ran,
                         "call {token} will never end"
                     );
                 }
@@ -314,6 +378,7 @@ impl Simulation {
 
     /// All work is done, both ends say goodbye, and everything arrives.
     fn part(&mut self) -> Result<(), Objection> {
+        self.check_flow()?;
         for _ in 0..10 {
             for end in 0..2 {
                 while !self.drivers[end].runs.is_empty() {
