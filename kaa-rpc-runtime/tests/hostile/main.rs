@@ -9,5 +9,6 @@ mod common;
 mod calls;
 mod flow;
 mod framing;
+mod opening;
 mod patience;
 mod stage;
