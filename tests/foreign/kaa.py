@@ -32,7 +32,7 @@ from kaa_frames import (
     frame,
     whole,
 )
-from kaa_opening import open_client, open_server
+from kaa_opening import INHERITED, open_client, open_server, take_inherited
 from kaa_values import (
     BadArguments,
     Malformed,
@@ -430,3 +430,8 @@ def connect(path, secret, functions=None, **options):
 def accept(listener, secrets, instance, functions=None, **options):
     sock, _ = listener.accept()
     return Connection(open_server(sock, secrets, instance, **options), functions)
+
+
+def connect_inherited(functions=None, **options):
+    sock, secret = take_inherited()
+    return Connection(open_client(sock, secret, transport=INHERITED, **options), functions)

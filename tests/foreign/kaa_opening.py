@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 MAGIC = b"\xc1kaa-rpc"
 CLIENT, SERVER = 1, 2
-UNIX = 1
+UNIX, INHERITED = 1, 4
 VERSION = 1
 NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
@@ -144,8 +144,9 @@ def name_field(data):
     return name.decode()
 
 
-def preamble(key_id):
-    return struct.pack(">8sBBBB4x32s16x", MAGIC, CLIENT, VERSION, VERSION, UNIX, key_id.encode())
+def preamble(key_id, transport=UNIX):
+    versions = VERSION, VERSION
+    return struct.pack(">8sBBBB4x32s16x", MAGIC, CLIENT, *versions, transport, key_id.encode())
 
 
 def answer(version):
@@ -244,16 +245,19 @@ class Stream:
         raise OpeningError("bytes where there must be silence" if early else "closed")
 
 
-def open_client(sock, secret, limits=Limits(), key_id="", service="", seconds=10):
+def open_client(
+    sock, secret, limits=Limits(), key_id="", service="", seconds=10, transport=UNIX
+):
     try:
-        return client_opening(Stream(sock, seconds), secret, limits, key_id, service)
+        stream = Stream(sock, seconds)
+        return client_opening(stream, secret, limits, key_id, service, transport)
     except OpeningError:
         sock.close()
         raise
 
 
-def client_opening(stream, secret, limits, key_id, service):
-    first = preamble(key_id)
+def client_opening(stream, secret, limits, key_id, service, transport):
+    first = preamble(key_id, transport)
     stream.write(first)
     reply = stream.read(16, "the answer")
     magic, role, chosen, lowest, highest = struct.unpack(">8sBBBB4x", reply)
@@ -270,7 +274,7 @@ def client_opening(stream, secret, limits, key_id, service):
     own.check_peer(peer)
     stream.silence()
     ours = own.encode()
-    transcript, keys = Transcript(first, reply, theirs, ours), derive(secret)
+    transcript, keys = Transcript(first, reply, theirs, ours, transport), derive(secret)
     stream.write(ours + transcript.client_proof(keys))
     try:
         proof = stream.read(32, "the server proof")
@@ -281,6 +285,21 @@ def client_opening(stream, secret, limits, key_id, service):
     if not hmac.compare_digest(proof, transcript.server_proof(keys)):
         raise OpeningError("the server does not have the secret")
     return Opened(stream.socket, limits, peer.limits, transcript.session(keys))
+
+
+def take_inherited():
+    """The channel that a host gave to this process, and its secret."""
+    sock = socket.socket(fileno=os.dup(0))
+    if sock.family != socket.AF_UNIX or sock.getsockname() or sock.getpeername():
+        raise OpeningError("not started by a host")
+    stream = Stream(sock, 10)
+    if stream.read(8, "the magic") != b"\xc1kaa-key":
+        raise OpeningError("not started by a host")
+    secret = stream.read(32, "the secret")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return sock, secret
 
 
 def open_server(sock, secrets, instance, limits=Limits(), service="", seconds=10):
