@@ -5,6 +5,7 @@ fn main() -> Result<(), kaa_rpc_build::Error> {
         "../schemas/player.kidl",
         "kidl/climate.kidl",
         "kidl/studio.kidl",
+        "kidl/press.kidl",
         "kidl/workshop.kidl",
     ])
 }

@@ -7,6 +7,7 @@ kaa_rpc_runtime::include_schema!(pub mod types = "media.types");
 kaa_rpc_runtime::include_schema!(pub mod player = "media.player");
 kaa_rpc_runtime::include_schema!(pub mod climate = "climate");
 kaa_rpc_runtime::include_schema!(pub mod studio = "studio");
+kaa_rpc_runtime::include_schema!(pub mod press = "press");
 kaa_rpc_runtime::include_schema!(pub mod workshop = "workshop");
 
 pub mod stage;

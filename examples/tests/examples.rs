@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
 const ERRORS: &str = env!("CARGO_BIN_EXE_errors");
 const PLUGIN_HOST: &str = env!("CARGO_BIN_EXE_plugin_host");
+const RECONNECT: &str = env!("CARGO_BIN_EXE_reconnect");
 const TLS: &str = env!("CARGO_BIN_EXE_tls");
 const CLOSURES: &str = env!("CARGO_BIN_EXE_closures");
 
@@ -225,6 +226,51 @@ fn errors_are_told_apart() {
             "painting: chair",
             "turned somebody away: wrong secret: the client's proof does not fit the secret of this server",
             "painting: house",
+        ]
+    );
+}
+
+#[test]
+fn a_channel_outlives_its_server() {
+    let said = run(RECONNECT);
+    let reader = said.by("reader");
+    assert!(
+        reader[4].starts_with("print: not connected, so the call was not sent: "),
+        "{reader:?}"
+    );
+    assert_eq!(
+        [&reader[..4], &reader[5..]].concat(),
+        [
+            "connected",
+            "news: Some(\"weather: nothing new\")",
+            "disconnected: the other end went away without a goodbye",
+            "print: the connection was lost before the answer, so the call may have run: the other end went away without a goodbye",
+            // Its reason is the loss, or an attempt that failed meanwhile.
+            "    never ran: true",
+            "it waits",
+            "waited: 20 are printed",
+            "proofread: 5 words",
+            "news: Some(\"weather: nothing new\")",
+        ]
+    );
+    assert_eq!(
+        said.by("office"),
+        [
+            "open",
+            "a reader is there",
+            "subscribed: weather",
+            "proofreads: all the news that's fit",
+            "prints 500",
+        ]
+    );
+    assert_eq!(
+        said.by("new office"),
+        [
+            "open",
+            "a reader is there",
+            "subscribed: weather",
+            "proofreads: all the news that's fit",
+            "prints 20",
         ]
     );
 }
