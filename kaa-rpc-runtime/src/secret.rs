@@ -285,6 +285,10 @@ fn give_name(temporary: &Path, path: &Path) -> Result<(), Problem> {
 /// If the system has none to give; no handshake may start then.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], io::Error> {
     let mut bytes = [0; N];
+    #[cfg(test)]
+    if tests::NO_RANDOM.get() {
+        return Err(io::Error::other("the system gives no random numbers"));
+    }
     getrandom::fill(&mut bytes).map_err(|error| {
         io::Error::other(format!("the system gives no random numbers ({error})"))
     })?;
@@ -367,6 +371,37 @@ impl std::error::Error for SecretError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    thread_local! {
+        /// This thread is to do without random numbers.
+        pub(super) static NO_RANDOM: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+
+    #[tokio::test]
+    async fn hostile_60_neither_end_opens_without_random_numbers() {
+        use crate::{BindError, Channel, ConnectError, Server};
+
+        let secret = Secret::generate().unwrap();
+        let server = Server::builder(secret.clone()).unbound().unwrap();
+        let (ours, theirs) = tokio::io::duplex(1024);
+        NO_RANDOM.set(true);
+        let refused = Server::builder(secret.clone()).unbound().err();
+        assert!(matches!(
+            refused,
+            Some(BindError::Side(ConnectError::Random(_)))
+        ));
+        let refused = Channel::builder(&secret).connect("unix:player").await;
+        assert!(matches!(refused, Err(ConnectError::Random(_))));
+        // A server that runs already closes, and has sent nothing.
+        server.accept(ours, &[]).await;
+        let mut came = Vec::new();
+        let mut theirs = theirs;
+        tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut came)
+            .await
+            .unwrap();
+        NO_RANDOM.set(false);
+        assert_eq!(came, b"");
+    }
 
     #[test]
     fn hostile_60_no_secret_without_random_numbers() {
