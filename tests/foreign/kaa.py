@@ -5,6 +5,7 @@ neither for a function nor for the other end to read.
 """
 
 import difflib
+import inspect
 import itertools
 import socket
 import struct
@@ -32,6 +33,7 @@ from kaa_frames import (
     frame,
     whole,
 )
+from kaa_items import CROWD, Items, inputs, numbered
 from kaa_opening import INHERITED, open_client, open_server, take_inherited
 from kaa_values import (
     BadArguments,
@@ -46,7 +48,7 @@ from kaa_values import (
 MAX_PINGS = 16
 
 
-class Connection:
+class Connection(Items):
     """One end of an open connection. Functions are called as `functions[name]` says."""
 
     def __init__(self, opened, functions=None):
@@ -64,6 +66,7 @@ class Connection:
         self.oneway_calls = self.oneway_bytes = 0  # Written, not yet done.
         # Calls of the other end.
         self.cancellable = set()  # Ids of calls that were not cancelled yet, ended ones among them.
+        self.strays = {}  # By id: what may still come for a call that has ended.
         self.running, self.taken_calls, self.taken_bytes = {}, 0, 0
         self.done_calls = self.done_bytes = 0
         self.oneways_running = self.accepted = 0
@@ -82,6 +85,10 @@ class Connection:
 
     def start(self, name, positional=(), named=None, timeout=None):
         return self.send(name, positional, named or {}, timeout, oneway=False)
+
+    def items(self, name, /, *positional, **named):
+        """A call whose items are wanted: iterate over it."""
+        return self.send(name, positional, named, None, oneway=False, wants_items=True)
 
     def oneway(self, name, /, *positional, **named):
         self.send(name, positional, named, None, oneway=True)
@@ -119,7 +126,7 @@ class Connection:
 
     # Calls of this end.
 
-    def send(self, name, positional, named, timeout, oneway):
+    def send(self, name, positional, named, timeout, oneway, wants_items=False):
         context = Context.get()
         depth = context.depth + 1 if context else 0
         if depth > self.peer.max_depth:
@@ -127,15 +134,18 @@ class Connection:
         deadline = None if timeout is None else time.monotonic() + timeout
         if context and context.deadline is not None:
             deadline = min(context.deadline, deadline or context.deadline)
+        positional, named, streams = numbered(positional, named)
+        count = len(streams)
         arguments, encoded = pack_arguments(positional, named), name.encode()
-        head = encode_head(encoded, depth, None if deadline is None else 0)
-        cost = 1 + (0 if oneway else 4) + len(head) + len(arguments)
-        if cost > self.peer.max_frame:
+        head = encode_head(encoded, depth, None if deadline is None else 0, count)
+        length = 1 + (0 if oneway else 4) + len(head) + len(arguments)
+        cost = length + count * self.peer.max_stream_bytes
+        if length > self.peer.max_frame or cost > self.peer.max_request_bytes:
             raise CallFailed("too_large", "not sent")
 
         def body():
             left = None if deadline is None else max(0, int((deadline - time.monotonic()) * 1e6))
-            return encode_head(encoded, depth, left) + arguments
+            return encode_head(encoded, depth, left, count) + arguments
 
         with self.changed:
             self.room(cost, context)
@@ -146,10 +156,11 @@ class Connection:
                 self.put(lambda: self.write_oneway(body(), cost))
                 return None
             id = next(id for id in itertools.count() if id not in self.calls)
-            call = Outgoing(self, id, self.queued, cost, name, deadline)
+            call = Outgoing(self, id, self.queued, cost, name, deadline, count, wants_items)
             self.calls[id] = call
             self.put(lambda: self.write_call(call, body()))
-            return call
+        self.start_feeding(call, streams)
+        return call
 
     def write_call(self, call, body):
         call.written = True
@@ -177,6 +188,7 @@ class Connection:
         with self.changed:
             if self.calls.get(call.id) is call and not call.cancelled and not self.ended:
                 call.cancelled = True
+                call.yields.held.clear()
                 self.put(lambda: frame(CANCEL, struct.pack(">I", call.id)))
 
     # Writing. A frame counts as written when its writing begins: the other end may answer to it
@@ -191,6 +203,8 @@ class Connection:
             token, self.pong, self.asked = self.pong, None, 0
             return frame(PONG, struct.pack(">Q", token))
         if self.output:
+            if len(self.output) == CROWD:
+                self.changed.notify_all()
             return self.output.popleft()()
         if self.done_calls:
             counts = self.done_calls, self.done_bytes
@@ -256,6 +270,8 @@ class Connection:
                 call.end(error=Lost(self.ended, run=call.written))
             for context, _ in self.running.values():
                 context.stopped.set()
+                for side in context.inputs:
+                    side.broken, side.over = side.broken or not side.over, True
             self.calls = {}
             self.changed.notify_all()
         self.half_close(socket.SHUT_RDWR)
@@ -293,20 +309,23 @@ class Connection:
             self.answered(*whole(">Q", body))
         elif kind == GOODBYE:
             self.bid(*whole(">Q", body))
-        else:
+        elif not self.handle_items(kind, body, cost):
             raise Violation(f"a frame of kind {kind}")
 
-    def final(self, kind, id, payload):
+    def live_call(self, id):
         call = self.calls.get(id)
         if not call or not call.written:
             raise Violation(f"an answer to call {id}, which is not live")
+        return call
+
+    def final(self, kind, id, payload):
+        call = self.live_call(id)
         del self.calls[id]
         self.spent -= call.cost
         if kind == ERROR:
             return call.end(error=CallFailed.decode(payload, self.own))
         try:
-            limits = {"max_items": self.own.max_items, "max_nesting": self.own.max_nesting}
-            call.end(unpack(payload, **limits))
+            call.end(unpack(payload, **self.scan()))
         except Malformed as error:
             call.end(error=CallFailed("fault", f"a result that is none: {error}"))
 
@@ -348,9 +367,13 @@ class Connection:
             raise Violation("a call after goodbye")
         if id is not None and (id in self.running or id >= self.own.max_calls):
             raise Violation(f"a call with id {id}")
+        if id is None and head.streams:
+            raise Violation("a oneway call with streams")
+        cost += head.streams * self.own.max_stream_bytes
         refused = self.said is not None
         if id is not None:
             self.cancellable.add(id)
+            self.strays[id] = [head.streams * (self.own.max_stream_items + 1), 0]
         if refused and id is not None:
             return
         self.taken_calls += 1
@@ -365,7 +388,7 @@ class Connection:
         deadline = None
         if head.remaining is not None and head.remaining < 10**15:
             deadline = time.monotonic() + head.remaining / 1e6
-        context = Context(self, head.depth, deadline)
+        context = Context(self, head.depth, deadline, id, head.streams)
         if id is None:
             self.oneways_running += 1
         else:
@@ -390,6 +413,7 @@ class Connection:
             if id is None:
                 self.oneways_running -= 1
                 return self.finish_oneway(cost)
+            self.end_items(context)
             self.put(lambda: self.write_final(kind, id, payload, cost))
 
     def write_final(self, kind, id, payload, cost):
@@ -407,15 +431,27 @@ class Connection:
             raise Failure("too_deep", f"depth {head.depth}")
         if head.remaining == 0:
             raise Failure("timed_out", name=head.name)
-        limits = {"max_items": self.own.max_items, "max_nesting": self.own.max_nesting}
         try:
-            positional, named = unpack_arguments(head.arguments, **limits)
+            positional, named = unpack_arguments(head.arguments, **self.scan())
             positional, named = bind(function, positional, named)
+            positional, named = inputs(self, context, function, positional, named)
         except Malformed as error:
             raise Failure("bad_arguments", str(error)) from None
         except BadArguments as error:
             raise Failure("bad_arguments", str(error), **error.details) from None
-        return function(*positional, **named)
+        if not inspect.isgeneratorfunction(function):
+            return function(*positional, **named)
+        return self.give_all(context, function(*positional, **named))
+
+    def give_all(self, context, generator):
+        """Yields what it yields; gives its result."""
+        try:
+            while True:
+                self.give(context, next(generator))
+        except StopIteration as end:
+            return end.value
+        finally:
+            generator.close()
 
 
 # Sockets.

@@ -1,9 +1,11 @@
 """A call while it is one: at its caller, and at its callee."""
 
+import struct
 import threading
 import time
 
-from kaa_frames import CallFailed, Failure
+from kaa_frames import CREDIT, GRANT, CallFailed, Failure
+from kaa_items import Receiver, Sender
 
 
 class Lost(Exception):
@@ -21,12 +23,22 @@ class NoRoom(Exception):
 class Outgoing:
     """A call of this end, until the other has ended it."""
 
-    def __init__(self, connection, id, number, cost, name, deadline):
+    def __init__(self, connection, id, number, cost, name, deadline, streams, wants_items):
         self.connection, self.id, self.number, self.cost = connection, id, number, cost
         self.name, self.deadline = name, deadline
         self.written = self.cancelled = False
         self.ended = threading.Event()
         self.value = self.error = None
+        self.outputs = [Sender(connection.peer) for _ in range(streams)]
+        self.yields = Receiver(connection.own, CREDIT, struct.pack(">I", id))
+        self.wants_items = wants_items
+
+    def __iter__(self):
+        """What the call yields. Its result is had with `wait`."""
+        return self
+
+    def __next__(self):
+        return self.connection.next_yield(self)
 
     def end(self, value=None, error=None):
         if not self.ended.is_set():
@@ -51,17 +63,24 @@ class Context:
 
     current = threading.local()
 
-    def __init__(self, connection, depth, deadline):
+    def __init__(self, connection, depth, deadline, id=None, streams=0):
         self.connection, self.depth, self.deadline = connection, depth, deadline
         self.stopped = threading.Event()
+        self.id, self.ended, self.inputs = id, False, []
+        if id is not None:
+            prefixes = (struct.pack(">IB", id, number) for number in range(streams))
+            self.inputs = [Receiver(connection.own, GRANT, prefix) for prefix in prefixes]
+            self.output = Sender(connection.peer)
 
     @classmethod
     def get(cls):
         return getattr(cls.current, "context", None)
 
+    def left(self):
+        return None if self.deadline is None else max(0, self.deadline - time.monotonic())
+
     def wait(self):
         """Until the caller cancels, the time is over or the connection ends."""
-        left = None if self.deadline is None else max(0, self.deadline - time.monotonic())
-        if self.stopped.wait(left):
+        if self.stopped.wait(self.left()):
             raise Failure("cancelled")
         raise Failure("timed_out", "its time is over")

@@ -6,9 +6,10 @@ import traceback
 
 from kaa_values import Malformed, pack, unpack
 
-CALL, ONEWAY, RESULT, ERROR = 1, 2, 3, 4
+CALL, ONEWAY, RESULT, ERROR, YIELD, CREDIT = 1, 2, 3, 4, 5, 6
 CANCEL, DONE, PING, PONG, GOODBYE = 7, 8, 9, 10, 11
-HAS_DEADLINE, HAS_METADATA = 1, 2
+ITEM, END, GRANT, STOP = 12, 13, 14, 15
+HAS_DEADLINE, HAS_METADATA, HAS_STREAMS = 1, 2, 4
 KINDS = {
     "declared", "fault", "panic", "cancelled", "timed_out", "bad_arguments", "unknown_function",
     "too_deep", "too_large",
@@ -93,11 +94,12 @@ def frame(kind, body):
     return struct.pack(">IB", 1 + len(body), kind) + body
 
 
-def encode_head(name, depth, remaining=None):
+def encode_head(name, depth, remaining=None, streams=0):
     """`remaining` in microseconds."""
     deadline = b"" if remaining is None else struct.pack(">Q", remaining)
-    flags = 0 if remaining is None else HAS_DEADLINE
-    return struct.pack(">BH", flags, depth) + deadline + bytes([len(name)]) + name
+    count = bytes([streams]) if streams else b""
+    flags = (HAS_DEADLINE if deadline else 0) | (HAS_STREAMS if count else 0)
+    return struct.pack(">BH", flags, depth) + deadline + count + bytes([len(name)]) + name
 
 
 class Head:
@@ -106,7 +108,7 @@ class Head:
     def __init__(self, body):
         flags, self.depth = fields(">BH", body)
         body = body[3:]
-        if flags & ~(HAS_DEADLINE | HAS_METADATA):
+        if flags & ~(HAS_DEADLINE | HAS_METADATA | HAS_STREAMS):
             raise Violation("unknown flags")
         self.remaining = None
         if flags & HAS_DEADLINE:
@@ -115,6 +117,10 @@ class Head:
         self.metadata = b""
         if flags & HAS_METADATA:
             self.metadata, body = prefixed(">I", body)
+        self.streams = 0
+        if flags & HAS_STREAMS:
+            (self.streams,) = fields("B", body)
+            body = body[1:]
         name, self.arguments = prefixed("B", body)
         try:
             self.name = name.decode()

@@ -12,7 +12,8 @@ import threading
 import kaa
 import kaa_opening as opening
 from kaa_calls import Context
-from kaa_frames import CALL, CallFailed, Failure, Head
+from kaa_frames import CALL, ITEM, PING, PONG, CallFailed, Failure, Head, frame
+from kaa_items import Input
 from kaa_opening import Limits
 from kaa_values import BadArguments, Malformed, pack, pack_arguments, unpack, unpack_arguments
 
@@ -101,10 +102,10 @@ def refused(function, data):
     raise AssertionError(f"{data.hex()} was read as {value}")
 
 
-def pair(functions=None, **limits):
+def pair(functions=None, peer=Limits(), **limits):
     """A connection, and the bare socket at its other end."""
     own, bare = socket.socketpair()
-    opened = opening.Opened(own, Limits(**limits), Limits(), b"")
+    opened = opening.Opened(own, Limits(**limits), peer, b"")
     return kaa.Connection(opened, functions), bare
 
 
@@ -117,6 +118,8 @@ def check_frames(text):
             assert f"name {head.name}, arguments {head.arguments.hex(' ')}" in shown
             assert ("remaining" in shown) == (head.remaining is not None)
             assert (head.remaining is None) or f"remaining {head.remaining}" in shown
+            assert ("streams" in shown) == (head.streams > 0)
+            assert not head.streams or f"streams {head.streams}" in shown
             assert not head.depth or f"depth {head.depth}" in shown
             assert not head.metadata or f"metadata {head.metadata.hex(' ')}" in shown
         yield data
@@ -184,12 +187,41 @@ def check_conversation(text):
     assert connection.wait() == "orderly"
 
 
+def check_conversation_with_items(text):
+    """This end is the server."""
+
+    def f(stream: Input):
+        assert next(iter(stream)) == 10
+        yield 20
+        yield 21
+        stream.stop()
+        yield 22
+        return 3
+
+    limits = {"max_stream_items": 2, "max_stream_bytes": 1 << 16}
+    connection, bare = pair({"f": f}, peer=Limits(**limits), **limits)
+    for sender, data, _ in rows(section(text, "### A conversation with items")):
+        if sender == "→":
+            bare.sendall(data)
+        else:
+            got = bare.recv(len(data), socket.MSG_WAITALL)
+            assert got == data, (got.hex(), data.hex())
+        yield data
+    # It has read and ignored the last ones, and lives on.
+    bare.sendall(frame(PING, bytes(8)))
+    assert bare.recv(100) == frame(PONG, bytes(8))
+    # Now more for that call is a violation.
+    bare.sendall(frame(ITEM, bytes(5) + b"\x0a"))
+    assert connection.wait().startswith("violation")
+    bare.close()
+
+
 def main(path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     checks = (
         check_handshake, check_values, check_arguments, check_frames, check_failures,
-        check_conversation,
+        check_conversation, check_conversation_with_items,
     )  # fmt: skip
     for check in checks:
         count = sum(1 for _ in check(text))
