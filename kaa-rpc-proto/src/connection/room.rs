@@ -255,6 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn hostile_47_the_account_of_a_stream_is_small() {
+        // A call has up to 255 streams, each of which stands for at least 64 KiB of `max_request_bytes`.
+        assert!(size_of::<Receiving>() <= 96);
+        let mut receiving = Receiving::new(&limits());
+        for end in 0..1000 {
+            for _ in 0..4 {
+                receiving.receive(10, end).unwrap();
+                receiving.taken(Amount::one(10), end + 1);
+            }
+            assert!(receiving.told.len() <= 2);
+        }
+    }
+
+    #[test]
     fn whatever_was_taken_and_not_told_leaves_room_for_the_longest_item() {
         for (items, bytes) in (1..6).flat_map(|items| (2..30).map(move |bytes| (items, bytes))) {
             let limits = Limits {
