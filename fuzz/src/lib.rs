@@ -6,6 +6,7 @@
 mod arguments;
 mod connection;
 mod frames;
+mod generated;
 mod handshake;
 mod input;
 mod records;
@@ -16,6 +17,7 @@ mod values;
 pub use arguments::arguments;
 pub use connection::connection;
 pub use frames::frames;
+pub use generated::generated;
 pub use handshake::handshake;
 pub use records::records;
 pub use schema::schema;
@@ -26,11 +28,12 @@ pub use values::values;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("handshake", handshake),
     ("records", records),
     ("frames", frames),
     ("values", values),
+    ("generated", generated),
     ("arguments", arguments),
     ("connection", connection),
     ("schema", schema),

@@ -35,6 +35,7 @@ pub fn seeds() -> Vec<Seed> {
     add("records", records());
     add("frames", frames());
     add("values", values());
+    add("generated", generated());
     add("arguments", arguments());
     add("connection", connections());
     add("schema", schemas());
@@ -292,6 +293,42 @@ fn arguments() -> Vec<(&'static str, Vec<u8>)> {
             b"\x91\x82\x91\x07\xc0\x91\xcc\x07\xc0\x80".to_vec(),
         ),
         ("no-text", b"\x90\x81\xa1\xff\x07".to_vec()),
+    ]
+}
+
+fn generated() -> Vec<(&'static str, Vec<u8>)> {
+    let scalars =
+        b"\xde\0\x10\xa4flag\xc3\xa1a\xff\xa1b\x7f\xa1c\x01\xa1d\x02\xa1e\x03\xa1f\x04\xa1g\x05\
+        \xa1h\x06\xa1x\xca\x3f\x80\0\0\xa1y\xcb\x3f\xf0\0\0\0\0\0\0\xa1s\xa1t\xa3bin\xc4\x01\0\
+        \xa2at\xd6\xff\0\0\0\x05\xa6length\x82\xa4secs\x05\xa5nanos\x07\xa5thing\x91\xc0";
+    let node =
+        b"\x83\xa8children\x91\x81\xa8children\x90\xa4next\x81\xa8children\x90\xa4tree\xa4leaf";
+    let branch = b"\x81\xa6branch\x82\xa4left\x81\xa8children\x90\xa5right\x81\xa8children\x90";
+    let nested = b"\x88\xa5maybe\x92\x01\xc0\xa5table\x81\xff\x91\x92\x01\xc0\xa5flags\x81\xc3\x80\
+        \xa4pair\x92\xca\0\0\0\0\xca\0\0\0\0\xa6triple\x93\xa1a\xa3red\x92\x01\xc4\0\
+        \xa5pairs\x91\x92\xa1p\x02\xa3url\x81\xa7address\xa1u\xa4side\xa4left";
+    let custom = b"\x81\xa6custom\x82\xa1r\x01\xa5alpha\xca\x3f\x80\0\0";
+    let with_field =
+        b"\x81\xaawith_field\x83\xa4what\xa1w\xa5count\x03\xa4wait\x82\xa4secs\x01\xa5nanos\0";
+    vec![
+        ("scalars", scalars.to_vec()),
+        ("node", node.to_vec()),
+        ("branch", branch.to_vec()),
+        ("nested", nested.to_vec()),
+        ("custom", custom.to_vec()),
+        ("unknown-variant", b"\x81\xa5other\x91\x01".to_vec()),
+        ("plain", b"\xa5plain".to_vec()),
+        ("with-field", with_field.to_vec()),
+        ("defaults", b"\x82\xa4lamp\xa2on\xa4list\x90".to_vec()),
+        ("twice", b"\x82\xa4flag\xc3\xa4flag\xc3".to_vec()),
+        (
+            "newer",
+            b"\x82\xa8children\x90\xa5newer\x81\x01\x90".to_vec(),
+        ),
+        (
+            "dimmed",
+            b"\x81\xa6dimmed\x81\xa5level\xcb\x3f\xf0\0\0\0\0\0\0".to_vec(),
+        ),
     ]
 }
 
