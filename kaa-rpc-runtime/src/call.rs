@@ -1,31 +1,36 @@
 //! Calls from the caller's side: built, started, awaited.
 
+mod progress;
+
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use kaa_rpc_proto::msgpack::{self, Arguments};
-use kaa_rpc_proto::{Failure, FailureKind};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 
 use crate::buffers;
 use crate::channel::Channel;
-use crate::connection::{Ended, Name, Request, Shared, Started};
-use crate::error::{BadResult, Error, FromFailure};
-use crate::ratelimit::RateLimit;
+use crate::connection::{Name, Request, Started, pump};
+use crate::error::{Error, FromFailure};
+use crate::items::{BoxedSource, ItemSource, NoItems};
+
+pub use progress::InProgress;
+
+/// What a call gives, of whatever thread it is.
+type Outcomes<T, F, Y> = fn() -> (T, F, Y);
 
 /// A call that can be adjusted and then awaited, or [started](Self::start).
 ///
 /// Proxies and [`Channel::rpc`] give it. Nothing is sent before it is awaited or started. `T` is the
-/// result, `F` what it can fail with.
+/// result, `F` what it can fail with, `Y` what it yields before its result. Who awaits a call that yields
+/// gets the result alone; to have the items, start it and ask the handle for them.
 ///
 /// **Cancel safety:** dropping the future cancels the call: the function is dropped at its next await.
 #[must_use = "a call does nothing until it is awaited or started"]
-pub struct Call<'a, A, T, F = Error> {
+pub struct Call<'a, A, T, F = Error, Y = NoItems> {
     channel: &'a Channel,
     prefix: &'a str,
     name: Name<'a>,
@@ -35,10 +40,13 @@ pub struct Call<'a, A, T, F = Error> {
     waits: Option<bool>,
     resends: u32,
     idempotent: bool,
-    marker: PhantomData<fn() -> (T, F)>,
+    wants_items: bool,
+    /// Streams that go with it, in the order of their numbers.
+    sources: Vec<BoxedSource>,
+    marker: PhantomData<Outcomes<T, F, Y>>,
 }
 
-impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
+impl<'a, A, T, F> Call<'a, A, T, F> {
     pub(crate) fn new(channel: &'a Channel, prefix: &'a str, name: Name<'a>, arguments: A) -> Self {
         Self {
             channel,
@@ -50,8 +58,49 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
             waits: None,
             resends: channel.shared().resends(),
             idempotent: false,
+            wants_items: false,
+            sources: Vec::new(),
             marker: PhantomData,
         }
+    }
+
+    /// Asks for the items that the function yields; they are had from the handle of the started call.
+    ///
+    /// ```no_run
+    /// # use kaa_rpc_runtime::{Channel, Error};
+    /// # async fn example(channel: Channel) -> Result<(), Error> {
+    /// let mut found = channel.rpc::<u64, _>("scan", ("/music",)).items::<String>().start();
+    /// while let Some(name) = found.next().await? {
+    ///     println!("{name}");
+    /// }
+    /// println!("{} in all", found.finish().await?);
+    /// # Ok(()) }
+    /// ```
+    pub fn items<Y>(self) -> Call<'a, A, T, F, Y> {
+        Call {
+            channel: self.channel,
+            prefix: self.prefix,
+            name: self.name,
+            arguments: self.arguments,
+            timeout: self.timeout,
+            oneway: self.oneway,
+            waits: self.waits,
+            resends: self.resends,
+            idempotent: self.idempotent,
+            wants_items: true,
+            sources: self.sources,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
+    /// Sends a stream along, for which a [`StreamArgument`](crate::StreamArgument) stands in the
+    /// arguments: the first one is number 0. Its items follow as the other end has room for them, from a
+    /// task of the channel's runtime. A call with streams is never sent twice.
+    pub fn stream<I>(mut self, items: impl ItemSource<I>) -> Self {
+        self.sources.push(items.into_source());
+        self
     }
 
     /// Fails with [`Error::TimedOut`] unless the outcome comes within `timeout`, and stops the
@@ -105,7 +154,17 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
     ///
     /// Calls reach the other end in the order in which they are started. If as many are in flight as
     /// the other end accepts, the call waits in the handle.
-    pub fn start(self) -> InProgress<T, F> {
+    pub fn start(self) -> InProgress<T, F, Y> {
+        let Ok(streams) = u8::try_from(self.sources.len()) else {
+            return InProgress::failed(Error::Unencodable(
+                "a call takes at most 255 streams along".to_owned(),
+            ));
+        };
+        if self.oneway && streams > 0 {
+            return InProgress::failed(Error::Unencodable(
+                "a oneway call takes no streams along".to_owned(),
+            ));
+        }
         let mut arguments = buffers::take();
         let shape = match msgpack::encode_arguments(&mut arguments, &self.arguments) {
             Ok(shape) => shape,
@@ -132,25 +191,27 @@ impl<'a, A: Arguments, T, F> Call<'a, A, T, F> {
             nested: false,
             greets: false,
             waits: self.waits,
-            resends: self.resends,
+            // What was sent of a stream cannot be had again.
+            resends: if streams == 0 { self.resends } else { 0 },
             idempotent: self.idempotent,
+            streams,
+            wants_items: self.wants_items,
         };
         let shared = self.channel.shared();
         match shared.start(request) {
-            Ok(Started::Waiting(slot)) => InProgress {
-                state: State::Waiting(Arc::clone(shared), slot),
-                marker: PhantomData,
-            },
-            Ok(Started::Sent) => InProgress {
-                state: State::Sent,
-                marker: PhantomData,
-            },
+            Ok(Started::Waiting(slot)) => {
+                if streams > 0 {
+                    pump(shared, slot, self.sources);
+                }
+                InProgress::waiting(Arc::clone(shared), slot, self.wants_items)
+            }
+            Ok(Started::Sent) => InProgress::sent(),
             Err(error) => InProgress::failed(error),
         }
     }
 }
 
-impl<A, F> Call<'_, A, (), F> {
+impl<A, F, Y> Call<'_, A, (), F, Y> {
     /// Asks for no answer: the call ends when it is sent, and nothing is told of its outcome.
     pub fn oneway(mut self) -> Self {
         self.oneway = true;
@@ -158,23 +219,23 @@ impl<A, F> Call<'_, A, (), F> {
     }
 }
 
-impl<A, F> Call<'_, A, Ignored, F> {
+impl<A, F, Y> Call<'_, A, Ignored, F, Y> {
     /// Takes any result and drops it: `channel.rpc("eject", (1,)).ignore().await?`.
     pub fn ignore(self) -> Self {
         self
     }
 }
 
-impl<A: Arguments, T: DeserializeOwned, F: FromFailure> IntoFuture for Call<'_, A, T, F> {
+impl<A: Arguments, T: DeserializeOwned, F: FromFailure, Y> IntoFuture for Call<'_, A, T, F, Y> {
     type Output = Result<T, F>;
-    type IntoFuture = InProgress<T, F>;
+    type IntoFuture = InProgress<T, F, Y>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.start()
     }
 }
 
-impl<A, T, F> fmt::Debug for Call<'_, A, T, F> {
+impl<A, T, F, Y> fmt::Debug for Call<'_, A, T, F, Y> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field(
@@ -193,140 +254,5 @@ pub struct Ignored;
 impl<'de> Deserialize<'de> for Ignored {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-/// A call that was started: a future of its outcome.
-///
-/// It belongs to no lifetime and no runtime, and can be sent to other tasks and threads.
-///
-/// **Cancel safety:** polling it again after a `select!` loses nothing. Dropping it before its end
-/// cancels the call; see [`detach`](Self::detach).
-#[must_use = "dropping it cancels the call; `detach` lets it run on"]
-pub struct InProgress<T, F = Error> {
-    state: State,
-    marker: PhantomData<fn() -> (T, F)>,
-}
-
-enum State {
-    Waiting(Arc<Shared>, usize),
-    Failed(Error),
-    /// A oneway call.
-    Sent,
-    Over,
-}
-
-impl<T, F> InProgress<T, F> {
-    fn failed(error: Error) -> Self {
-        Self {
-            state: State::Failed(error),
-            marker: PhantomData,
-        }
-    }
-
-    /// Lets the call run on although nobody waits for its outcome. It stops at its deadline, or with
-    /// the channel; if it still waits for room when the channel closes, it is not sent.
-    ///
-    /// It is dropped, and that is logged, if too many detached calls wait for room already, since nobody
-    /// else bounds them: 1024 and 64 MiB of them may, or as many as the other end accepts at once if
-    /// that is more. [`try_detach`](Self::try_detach) tells.
-    pub fn detach(self) {
-        static DROPPED: RateLimit = RateLimit::new();
-        if let Err(error @ Error::TooManyDetached { .. }) = self.try_detach()
-            && let Some(more) = DROPPED.report()
-        {
-            tracing::warn!(%error, more, "a detached call was not sent");
-        }
-    }
-
-    /// As [`detach`](Self::detach), and tells if the call cannot be let go.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooManyDetached`] if too many detached calls wait for room already, and whatever is
-    /// known to have kept the call from being sent. Then it was not sent and is dropped.
-    pub fn try_detach(mut self) -> Result<(), Error> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Waiting(shared, slot) => shared.detach_call(slot),
-            State::Failed(error) => Err(error),
-            State::Sent | State::Over => Ok(()),
-        }
-    }
-
-    /// Cancels the call, as dropping it does.
-    pub fn cancel(self) {
-        drop(self);
-    }
-}
-
-impl<T: DeserializeOwned, F: FromFailure> Future for InProgress<T, F> {
-    type Output = Result<T, F>;
-
-    /// # Panics
-    ///
-    /// If it is polled after it gave its outcome.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = match &self.state {
-            State::Waiting(shared, slot) => ready!(shared.poll_call(*slot, cx)),
-            State::Sent => Ended::Sent,
-            State::Failed(error) => Ended::Error(error.clone()),
-            State::Over => panic!("a call was polled after it gave its outcome"),
-        };
-        let state = std::mem::replace(&mut self.state, State::Over);
-        let limits = match &state {
-            State::Waiting(shared, _) => shared.scan_limits(),
-            _ => msgpack::ScanLimits::default(),
-        };
-        Poll::Ready(match ended {
-            Ended::Value(value) => {
-                let result = decode(&value, &limits).map_err(F::from_error);
-                buffers::give(value);
-                result
-            }
-            Ended::Failure(failure, timeout) => {
-                Err(fail(Failure::decode(&failure, &limits), timeout))
-            }
-            Ended::Error(error) => Err(F::from_error(error)),
-            Ended::Sent => decode(&[0xc0], &limits).map_err(F::from_error),
-        })
-    }
-}
-
-/// Of a timeout that the other end noticed first, this end knows how long it was.
-fn fail<F: FromFailure>(failure: Failure, timeout: Option<Duration>) -> F {
-    if failure.kind == FailureKind::TimedOut && timeout.is_some() {
-        return F::from_error(Error::TimedOut {
-            function: failure.name,
-            after: timeout,
-            sent: true,
-        });
-    }
-    F::from_failure(failure)
-}
-
-fn decode<T: DeserializeOwned>(value: &[u8], limits: &msgpack::ScanLimits) -> Result<T, Error> {
-    let bad = |message: String| Error::BadResult(Box::new(BadResult { message }));
-    msgpack::scan(value, limits).map_err(|error| bad(error.to_string()))?;
-    msgpack::from_slice(value).map_err(|error| bad(error.to_string()))
-}
-
-impl<T, F> Drop for InProgress<T, F> {
-    /// The race with the outcome is settled under the lock: if it is there already, it is dropped.
-    fn drop(&mut self) {
-        if let State::Waiting(shared, slot) = std::mem::replace(&mut self.state, State::Over) {
-            shared.cancel_call(slot);
-        }
-    }
-}
-
-impl<T, F> fmt::Debug for InProgress<T, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Waiting(..) => "waiting",
-            State::Failed(_) => "failed",
-            State::Sent => "sent",
-            State::Over => "over",
-        };
-        f.debug_struct("InProgress").field("state", &state).finish()
     }
 }

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::channel::Channel;
-use crate::connection::Session;
+use crate::connection::{CallRef, Session};
+use crate::items::{Items, Yielder};
 use crate::peer::Peer;
 use crate::scope::{Scope, Scoped};
 
@@ -17,11 +20,32 @@ use crate::scope::{Scope, Scoped};
 pub struct Context {
     session: Arc<Session>,
     scope: Scope,
+    call: CallRef,
 }
 
 impl Context {
-    pub(crate) fn new(session: Arc<Session>, scope: Scope) -> Self {
-        Self { session, scope }
+    pub(crate) fn new(session: Arc<Session>, scope: Scope, call: CallRef) -> Self {
+        Self {
+            session,
+            scope,
+            call,
+        }
+    }
+
+    /// What gives items to the caller, for closures; functions of a schema that yield have it as a
+    /// parameter. After the end of the call it gives nothing any more.
+    #[must_use]
+    pub fn yielder<T: Serialize>(&self) -> Yielder<T> {
+        Yielder::new(Arc::clone(&self.session), self.call)
+    }
+
+    /// The stream that came for the parameter `name`.
+    pub(crate) fn items<T>(
+        &self,
+        arguments: &mut ArgumentReader<'_>,
+        name: &'static str,
+    ) -> Result<Items<T>, ArgumentError> {
+        Items::argument(&self.session, self.call, arguments, name)
     }
 
     /// The channel that the call came from: call back whoever called, or keep it to call later.

@@ -42,6 +42,7 @@ pub mod codegen;
 mod connection;
 mod context;
 mod error;
+mod items;
 mod macros;
 mod open;
 mod outcome;
@@ -68,6 +69,10 @@ pub use error::{
     BadArguments, BadResult, CallError, Error, FromFailure, RemoteError, RemoteFault,
     UnknownFunction,
 };
+pub use items::{
+    Give, GiveError, ItemReceiver, ItemSender, ItemSource, Items, NoItems, StreamArgument,
+    TakeError, Yielder, item_channel,
+};
 pub use kaa_rpc_proto::handshake::HandshakeError;
 pub use kaa_rpc_proto::msgpack::{Arguments, Bytes, Integer, Kwargs, Timestamp, Value};
 pub use kaa_rpc_proto::{Limits, Violation, kwargs};
@@ -78,7 +83,7 @@ pub use retry::Retry;
 pub use scope::Scoped;
 pub use secret::{Secret, SecretError};
 pub use serve::functions::RegisterError;
-pub use serve::params::{Closure, Handler, Params, params};
+pub use serve::params::{Closure, Handler, Parameter, Params, params};
 pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
 pub use status::{Status, StatusWatch};
 #[cfg(feature = "process")]

@@ -1,5 +1,6 @@
 //! What generated code names, and nothing else should: it changes without notice.
 
+mod items;
 mod proxy;
 mod record;
 mod unknown;
@@ -8,8 +9,10 @@ mod variants;
 pub use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader, AsBytes, EncodeError, Encoder};
 pub use serde;
 
+pub use crate::items::{ItemSource, StreamArgument};
 pub use crate::outcome::DeclaredError;
 pub use crate::serve::functions::{Functions, Registration, Service};
+pub use items::{items, yielder};
 pub use proxy::Proxy;
 pub use record::*;
 pub use unknown::Unknown;

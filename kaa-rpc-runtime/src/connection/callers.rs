@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::parked::Parked;
 use super::shared::After;
+use super::streaming::Streaming;
 use super::waiting::Waiting;
 use crate::buffers;
 use crate::close::CloseReason;
@@ -70,6 +71,10 @@ pub(crate) struct Request<'a> {
     pub(crate) resends: u32,
     /// Running it twice does no harm.
     pub(crate) idempotent: bool,
+    /// How many streams go with it.
+    pub(crate) streams: u8,
+    /// What it yields is wanted.
+    pub(crate) wants_items: bool,
 }
 
 /// A call that was taken on.
@@ -144,6 +149,7 @@ pub(super) struct Callers {
     pub(super) waiting: Waiting,
     /// So many calls were kept, to be parked or sent again.
     pub(super) kept: u64,
+    pub(super) streaming: Streaming,
     /// Buffers for results: a caller that fetches one leaves an empty one of its own.
     spare: Vec<Vec<u8>>,
 }
@@ -156,6 +162,7 @@ impl Callers {
         mut connection: Option<&mut Connection>,
         request: Request<'_>,
         now: Option<Instant>,
+        after: &mut After,
     ) -> Result<Started, Error> {
         let time = Time {
             timeout: request.timeout,
@@ -175,6 +182,7 @@ impl Callers {
             let head = CallHead {
                 depth: request.depth,
                 remaining: now.and_then(|now| time.remaining(now)),
+                streams: request.streams,
                 ..CallHead::new(request.name.as_str())
             };
             match self.send(
@@ -188,6 +196,9 @@ impl Callers {
                 Err(CannotCall::WindowFull) => {}
                 Err(cannot) => return Err(refused(cannot, request.name.as_str())),
                 Ok(started) => {
+                    if let Started::Waiting(slot) = started {
+                        self.begin_streaming(slot, &request, after);
+                    }
                     self.keep_or_give(started, request, time);
                     return Ok(started);
                 }
@@ -200,8 +211,20 @@ impl Callers {
             return Err(full(connection));
         }
         let greets = request.greets;
+        let (wants_items, streams) = (request.wants_items, request.streams);
         let parked = self.pack(request, time);
-        Ok(Started::Waiting(self.line_up(parked, greets)))
+        let slot = self.line_up(parked, greets);
+        self.streaming.begin(slot, wants_items, streams);
+        Ok(Started::Waiting(slot))
+    }
+
+    /// A call was sent at once.
+    fn begin_streaming(&mut self, slot: usize, request: &Request<'_>, after: &mut After) {
+        self.streaming
+            .begin(slot, request.wants_items, request.streams);
+        if let Some(Slot::Sent { id, .. }) = self.slots.get(slot) {
+            self.streaming.sent(slot, *id, after);
+        }
     }
 
     fn send(
@@ -246,6 +269,7 @@ impl Callers {
                     .time
                     .deadline
                     .and_then(|_| parked.time.remaining(Instant::now())),
+                streams: self.streaming.streams(slot),
                 ..CallHead::new(&parked.name)
             };
             // It may have been parked before the limits of the other end were known.
@@ -280,7 +304,8 @@ impl Callers {
             let waker = waker.take();
             let next = match outcome {
                 Ok(Some(id)) => {
-                    if detached {
+                    self.streaming.sent(slot, id, after);
+                    if detached && !self.streaming.detach(slot) {
                         connection.detach(id);
                         self.slots.remove(slot);
                         continue;
@@ -302,13 +327,18 @@ impl Callers {
                     Slot::Done(Ended::Error(error))
                 }
             };
-            if detached {
+            let over = matches!(next, Slot::Done(_));
+            if over && detached {
+                self.streaming.forget(slot, after);
                 self.slots.remove(slot);
             } else if let Some(place) = self.slots.get_mut(slot)
                 && let Slot::Parked { parked, .. } = std::mem::replace(place, next)
                 && let Slot::Sent { kept, .. } = place
             {
                 *kept = (parked.resends > 0).then_some(parked);
+            }
+            if over {
+                self.streaming.ended(slot, after);
             }
         }
     }
@@ -339,6 +369,7 @@ impl Callers {
                 {
                     self.spare.push(buffers::take());
                 }
+                self.streaming.fetched(slot);
                 Poll::Ready(ended)
             }
             // The handle is the only one to fetch its outcome, and fetches it once.
@@ -356,6 +387,7 @@ impl Callers {
         let Some(removed) = self.slots.try_remove(slot) else {
             return;
         };
+        self.streaming.forget(slot, after);
         match removed {
             Slot::Sent { id, waker, .. } => {
                 if let Some(connection) = connection {
@@ -389,7 +421,12 @@ impl Callers {
                 self.waiting.detach(&mut parked.place, &limits)?;
                 after.discard(waker.take());
             }
+            // Its streams go on.
+            Some(Slot::Sent { waker, .. }) if self.streaming.detach(slot) => {
+                after.discard(waker.take());
+            }
             Some(Slot::Sent { id, .. }) => {
+                self.streaming.forget(slot, after);
                 if let Some(connection) = connection {
                     connection.detach(*id);
                 }
@@ -398,6 +435,7 @@ impl Callers {
                 }
             }
             Some(Slot::Done(_)) => {
+                self.streaming.forget(slot, after);
                 self.slots.remove(slot);
             }
             None => {}
@@ -415,6 +453,7 @@ impl Callers {
             }
             after.wake(waker.take());
             *place = Slot::Done(ended);
+            self.settle_streams(token as usize, after);
         }
     }
 
@@ -433,6 +472,7 @@ impl Callers {
         after: &mut After,
     ) -> Option<Instant> {
         let mut next: Option<Instant> = None;
+        let mut over = Vec::new();
         let mut detached = Vec::new();
         for (index, slot) in &mut self.slots {
             let (time, waker) = match slot {
@@ -466,9 +506,14 @@ impl Callers {
                 Slot::Done(_) => continue,
             };
             *slot = Slot::Done(Ended::Error(timed_out(&name, time.timeout, sent)));
+            over.push(index);
+        }
+        for index in over {
+            self.settle_streams(index, after);
         }
         for index in detached {
-            self.slots.remove(index);
+            self.streaming.forget(index, after);
+            self.slots.try_remove(index);
         }
         next
     }

@@ -11,6 +11,7 @@ use kaa_rpc_proto::{Event, Violation};
 use tokio::time::Instant;
 
 use super::callers::{Ended, earlier};
+use super::inputs::CallRef;
 use super::opening::CloseOnDrop;
 use super::session::Session;
 use super::shared::{After, Closing, Shared, State, in_time};
@@ -327,11 +328,17 @@ impl Driver {
                 cost,
                 head,
                 arguments,
-                ..
+                number,
             } => {
                 drop(guard);
                 pass.calls += 1;
-                if let Dispatched::Spawned = self.dispatcher.dispatch(id, cost, &head, arguments) {
+                let call = CallRef {
+                    id,
+                    number,
+                    streams: head.streams,
+                };
+                if let Dispatched::Spawned = self.dispatcher.dispatch(call, cost, &head, arguments)
+                {
                     pass.spawned += 1;
                 }
             }
@@ -350,7 +357,11 @@ impl Driver {
                 }
                 state.unpark(after);
             }
-            Event::Cancel(id) => state.served.cancel(id, after),
+            Event::Cancel(id) => {
+                state.served.cancel(id, after);
+                // A function that runs to its end learns of it by its next item.
+                state.inputs.wake_giver(id, after);
+            }
             Event::Freed => state.unpark(after),
             Event::Goodbye(not_run) => {
                 connection.goodbye();
@@ -367,14 +378,28 @@ impl Driver {
                 state.callers.not_run(not_run, &reason, next, after);
                 state.callers.refuse_parked(&reason, next, after);
             }
-            Event::Yield(..)
-            | Event::Credit(_)
-            | Event::Item { .. }
-            | Event::End { .. }
-            | Event::Grant(..)
-            | Event::Stop(..)
-            | Event::Liveness
-            | Event::Refused => {}
+            Event::Yield(token, value) => {
+                if let Some(ignored) = state.callers.yielded(token, value, after) {
+                    connection.yields_taken(ignored, 1, value.len() as u64);
+                }
+            }
+            Event::Credit(id) => state.inputs.wake_giver(id, after),
+            Event::Item {
+                id,
+                number,
+                stream,
+                value,
+            } => {
+                if !state.inputs.item(id, stream, value, after) {
+                    connection.stop_stream((id, number), stream);
+                }
+            }
+            Event::End {
+                id, stream, broken, ..
+            } => state.inputs.end(id, stream, broken, after),
+            Event::Grant(token, stream) => state.callers.granted(token, stream, after),
+            Event::Stop(token, stream) => state.callers.stopped(token, stream, after),
+            Event::Liveness | Event::Refused => {}
         }
         Ok(())
     }
@@ -428,13 +453,16 @@ impl Driver {
         self.flushed = false;
         self.vigil.wrote();
         let all = self.written >= self.writing.len();
+        let mut after = After::default();
         let mut state = self.shared.lock();
         if let Some(connection) = state.phase.connection() {
             connection.wrote(count);
         }
+        state.unblock(&mut after);
+        state.writing &= !all;
+        drop(state);
+        after.settle();
         if all {
-            state.writing = false;
-            drop(state);
             self.written = 0;
             self.writing.clear();
             if self.writing.capacity() > KEPT_CAPACITY {

@@ -13,18 +13,25 @@
 
 mod callers;
 mod driver;
+mod inbox;
+mod inputs;
 mod opening;
 mod parked;
+mod pump;
 mod served;
 mod session;
 mod shared;
+mod streaming;
 mod timer;
 mod vigil;
 mod waiting;
 
 pub(crate) use callers::{Ended, Name, Request, Started};
 pub(crate) use driver::drive;
+pub(crate) use inbox::Reader;
+pub(crate) use inputs::{CallRef, InputState};
 pub(crate) use opening::{Attempts, Hook, install, keep_connected};
+pub(crate) use pump::pump;
 pub(crate) use served::{Responder, Running};
 pub(crate) use session::Session;
 pub(crate) use shared::{Setup, Shared, too_deep};

@@ -120,6 +120,7 @@ impl Callers {
         not_waiting: bool,
         after: &mut After,
     ) {
+        let mut over = Vec::new();
         for index in self.waiting.slots() {
             let Some(place @ Slot::Parked { .. }) = self.slots.get_mut(index) else {
                 continue;
@@ -131,10 +132,14 @@ impl Callers {
                 self.waiting.remove(parked.place);
                 let detached = parked.place.is_detached();
                 *place = Slot::Done(Ended::Error(parked.failure(reason)));
+                over.push(index);
                 if detached {
                     self.slots.remove(index);
                 }
             }
+        }
+        for index in over {
+            self.settle_streams(index, after);
         }
     }
 
@@ -193,7 +198,7 @@ impl Callers {
                 continue;
             };
             let waker = waker.take();
-            let kept = kept.take();
+            let kept = kept.take().filter(|_| !self.streaming.has_yielded(index));
             let error = match kept {
                 Some(mut parked) => match parked.again(sent, reason) {
                     Ok(()) if next => {
@@ -210,6 +215,7 @@ impl Callers {
             };
             after.wake(waker);
             *place = Slot::Done(Ended::Error(error));
+            self.settle_streams(index, after);
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::callers::earlier;
+use super::inputs::CallRef;
 use super::session::Session;
 use super::shared::After;
 use crate::scope::{self, Scope};
@@ -66,14 +67,14 @@ impl Served {
         responder.number = self.added;
         let task = Task {
             number: self.added,
-            id: responder.id,
+            id: responder.call.id,
             deadline: running.scope.deadline,
             uncancelled: responder.function.uncancelled,
             stop: None,
             state,
         };
         let key = self.tasks.insert(task);
-        if let Some(id) = responder.id {
+        if let Some(id) = responder.call.id {
             self.by_id.insert(id, key);
         }
         responder.task = Some(key);
@@ -292,8 +293,8 @@ fn spawn_in_turn(running: Running) {
 pub(crate) struct Responder {
     session: Arc<Session>,
     function: Arc<Registration>,
-    /// `None`: a oneway call, whose slot is given back instead.
-    id: Option<CallId>,
+    /// A oneway call's slot is given back instead.
+    call: CallRef,
     cost: u32,
     task: Option<usize>,
     /// That of the task.
@@ -307,13 +308,13 @@ impl Responder {
     pub(crate) fn new(
         session: Arc<Session>,
         function: Arc<Registration>,
-        id: Option<CallId>,
+        call: CallRef,
         cost: u32,
     ) -> Self {
         Self {
             session,
             function,
-            id,
+            call,
             cost,
             task: None,
             number: 0,
@@ -327,7 +328,7 @@ impl Responder {
             return;
         }
         let reply = reply.locate(&self.function.name);
-        if self.id.is_none()
+        if self.call.id.is_none()
             && let Reply::Failure(failure) = &reply
             && let Some(more) = self.session.shared().functions().oneway_failed.report()
         {
@@ -343,7 +344,10 @@ impl Responder {
                 }
                 (reply, _) => reply,
             };
-            state.answer(self.id, self.cost, reply, &session, after);
+            if state.of_session(&session).is_some() {
+                state.inputs.end_call(self.call, after);
+            }
+            state.answer(self.call.id, self.cost, reply, &session, after);
             self.leave_serial(&mut state.served)
         });
         if let Some(next) = next {

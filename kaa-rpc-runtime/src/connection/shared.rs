@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::callers::{Callers, Ended, Request, Started, earlier};
+use super::inputs::Inputs;
 use super::served::{Running, Served};
 use super::session::Session;
 use crate::buffers;
@@ -62,6 +63,9 @@ pub(crate) struct State {
     pub(super) phase: Phase,
     pub(super) callers: Callers,
     pub(super) served: Served,
+    pub(super) inputs: Inputs,
+    /// Whoever has items to send, while too much waits to be written.
+    blocked: Vec<Waker>,
     /// The driver is running, or was woken and will: it looks at everything before it sleeps.
     pub(super) scheduled: bool,
     /// The driver holds bytes that the socket did not take yet; later ones must not overtake them.
@@ -155,6 +159,8 @@ impl Shared {
             phase: Phase::Opening,
             callers: Callers::default(),
             served: Served::default(),
+            inputs: Inputs::default(),
+            blocked: Vec::new(),
             scheduled: false,
             writing: false,
             driver: None,
@@ -271,7 +277,7 @@ impl Shared {
                 }
             };
             let deadline = request.deadline;
-            let started = state.callers.start(connection, request, now)?;
+            let started = state.callers.start(connection, request, now, after)?;
             state.arm(deadline, after);
             let alone = state
                 .phase
@@ -527,6 +533,38 @@ impl State {
         self.writing = false;
         self.callers.lose(&unsent, reason, next, after);
         self.served.stop_all(after);
+        self.inputs.end_all(after);
+        self.unblock(after);
+    }
+
+    /// The connection, if it is that of `session`: the ids of one mean nothing to the next.
+    pub(super) fn of_session(&mut self, session: &Session) -> Option<&mut Connection> {
+        if self.session == session.number() {
+            self.phase.connection()
+        } else {
+            None
+        }
+    }
+
+    /// Whoever this waker belongs to is to look again when enough was written.
+    pub(super) fn block(&mut self, waker: &Waker) {
+        if !self.blocked.iter().any(|other| other.will_wake(waker)) {
+            self.blocked.push(waker.clone());
+        }
+    }
+
+    /// Something was written, or the connection is gone.
+    pub(super) fn unblock(&mut self, after: &mut After) {
+        if self.blocked.is_empty() {
+            return;
+        }
+        let backlog = self
+            .phase
+            .connection()
+            .is_some_and(|connection| connection.has_backlog());
+        if !backlog {
+            after.wakers.append(&mut self.blocked);
+        }
     }
 
     /// Lets the driver run soon, unless it will anyway.
@@ -572,6 +610,7 @@ impl State {
             )
             && !connection.is_parted()
         {
+            self.unblock(after);
             return;
         }
         // Also when this was the last word: the driver closes.
@@ -602,10 +641,7 @@ impl State {
         session: &Session,
         after: &mut After,
     ) {
-        // The ids of one connection mean nothing to the next.
-        if self.session == session.number()
-            && let Some(connection) = self.phase.connection()
-        {
+        if let Some(connection) = self.of_session(session) {
             match (id, &reply) {
                 (None, _) => connection.oneway_done(cost),
                 (Some(id), Reply::Value(value, shape)) => {

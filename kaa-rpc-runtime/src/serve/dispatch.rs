@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::functions::{Registration, Table, closest};
 use super::reply::{self, Reply};
-use crate::connection::{Responder, Running, Session, Shared, too_deep};
+use crate::connection::{CallRef, Responder, Running, Session, Shared, too_deep};
 use crate::context::Context;
 use crate::scope::{self, Scope};
 use crate::text::Escaped;
@@ -89,24 +89,24 @@ impl Dispatcher {
 
     pub(crate) fn dispatch(
         &mut self,
-        id: Option<CallId>,
+        call: CallRef,
         cost: u32,
         head: &CallHead<'_>,
         arguments: &[u8],
     ) -> Dispatched {
         self.refresh();
         let Some(function) = self.table.get(head.name).map(Arc::clone) else {
-            self.answer(id, cost, unknown(&self.table, head.name));
+            self.answer(call.id, cost, unknown(&self.table, head.name));
             return Dispatched::Settled;
         };
-        match self.prepare(&function, head, arguments) {
+        match self.prepare(&function, call, head, arguments) {
             Err(refusal) => {
-                self.answer(id, cost, refusal.reply(head.name));
+                self.answer(call.id, cost, refusal.reply(head.name));
                 Dispatched::Settled
             }
             Ok((handler, scope)) => {
                 let responder =
-                    Responder::new(Arc::clone(&self.session), Arc::clone(&function), id, cost);
+                    Responder::new(Arc::clone(&self.session), Arc::clone(&function), call, cost);
                 let running = Running::new(handler, scope, responder);
                 self.enter(&function, running)
             }
@@ -125,6 +125,7 @@ impl Dispatcher {
     fn prepare(
         &self,
         function: &Registration,
+        call: CallRef,
         head: &CallHead<'_>,
         arguments: &[u8],
     ) -> Result<(super::functions::BoxedHandler, Scope), Refusal> {
@@ -151,7 +152,7 @@ impl Dispatcher {
             ArgumentReader::new(arguments, &self.shared().scan_limits()).map_err(|error| {
                 Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
             })?;
-        let cx = Context::new(Arc::clone(&self.session), scope);
+        let cx = Context::new(Arc::clone(&self.session), scope, call);
         // Decoding runs user code too: a hand-written `Deserialize`, a conversion.
         // So does a closure before it gives its future, and that may call back already.
         let _entered = scope::enter(scope);

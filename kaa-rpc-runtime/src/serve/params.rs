@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::functions::BoxedHandler;
 use crate::context::Context;
+use crate::items::Items;
 use crate::outcome::Outcome;
 
 /// A closure with named parameters, made by [`params`].
@@ -26,7 +27,8 @@ pub trait Handler: Send + Sync + 'static {
 ///
 /// The closure is async, or gives a future, and takes as many parameters as there are names, up to
 /// eight, with a [`Context`] before them if it wants one. A name that ends with `?` is of a parameter
-/// that may be left out: its type must accept null, as `Option` does.
+/// that may be left out: its type must accept null, as `Option` does. A parameter of type [`Items`] takes
+/// a stream; [`Context::yielder`] gives items to the caller.
 ///
 /// ```
 /// use kaa_rpc_runtime::{Channel, kwargs, params};
@@ -112,6 +114,36 @@ fn argument<T: DeserializeOwned>(
     }
 }
 
+/// What a parameter of a closure can be: anything that can be decoded, or the [`Items`] of a stream.
+pub trait Parameter: Sized {
+    #[doc(hidden)]
+    fn read(
+        cx: &Context,
+        arguments: &mut ArgumentReader<'_>,
+        name: &'static str,
+    ) -> Result<Self, ArgumentError>;
+}
+
+impl<T: DeserializeOwned> Parameter for T {
+    fn read(
+        _: &Context,
+        arguments: &mut ArgumentReader<'_>,
+        name: &'static str,
+    ) -> Result<Self, ArgumentError> {
+        argument(arguments, name)
+    }
+}
+
+impl<T> Parameter for Items<T> {
+    fn read(
+        cx: &Context,
+        arguments: &mut ArgumentReader<'_>,
+        name: &'static str,
+    ) -> Result<Self, ArgumentError> {
+        cx.items(arguments, name)
+    }
+}
+
 macro_rules! closures {
     ($count:literal: $($parameter:ident $name:ident),*) => {
         impl<F, Fut, R, $($parameter),*> Closure<fn($($parameter),*) -> R, $count> for F
@@ -119,7 +151,7 @@ macro_rules! closures {
             F: Fn($($parameter),*) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = Outcome<R>> + Send + 'static,
             R: Serialize + Send + 'static,
-            $($parameter: DeserializeOwned + Send + 'static,)*
+            $($parameter: Parameter + Send + 'static,)*
         {
             fn run(
                 &self,
@@ -128,7 +160,7 @@ macro_rules! closures {
                 _arguments: &mut ArgumentReader<'_>,
             ) -> Result<BoxedHandler, ArgumentError> {
                 let [$($name),*] = *names;
-                $(let $name = argument(_arguments, $name)?;)*
+                $(let $name = Parameter::read(&_cx, _arguments, $name)?;)*
                 // Nothing of the closure runs if an argument is left over.
                 _arguments.finish()?;
                 let future = self($($name),*);
@@ -141,7 +173,7 @@ macro_rules! closures {
             F: Fn(Context, $($parameter),*) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = Outcome<R>> + Send + 'static,
             R: Serialize + Send + 'static,
-            $($parameter: DeserializeOwned + Send + 'static,)*
+            $($parameter: Parameter + Send + 'static,)*
         {
             fn run(
                 &self,
@@ -150,7 +182,7 @@ macro_rules! closures {
                 _arguments: &mut ArgumentReader<'_>,
             ) -> Result<BoxedHandler, ArgumentError> {
                 let [$($name),*] = *names;
-                $(let $name = argument(_arguments, $name)?;)*
+                $(let $name = Parameter::read(&cx, _arguments, $name)?;)*
                 _arguments.finish()?;
                 let future = self(cx, $($name),*);
                 Ok(BoxedHandler::new(future))

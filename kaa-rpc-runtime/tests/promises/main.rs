@@ -19,3 +19,5 @@ mod serial;
 mod shutdown;
 mod sizes;
 mod starting;
+mod streams;
+mod yields;

@@ -5,6 +5,7 @@ mod again;
 mod away;
 mod handlers;
 mod hook;
+mod items;
 mod processes;
 mod storm;
 mod world;
