@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kaa_idl::schema::{Declaration, Function, Package, Schema, Type};
+use kaa_idl::schema::{Declaration, Package, Schema};
 
 use crate::config::Config;
 use crate::docs::{Docs, clean};
@@ -30,11 +30,9 @@ pub struct GeneratedFile {
 ///
 /// # Errors
 ///
-/// [`GenerateError`] if names meet in Rust, if `config` names what is not there, or if the schema uses
-/// `yields` or `stream`, for which no code can be generated yet.
+/// [`GenerateError`] if names meet in Rust, or if `config` names what is not there.
 pub fn generate(schema: &Schema, config: &Config) -> Result<Vec<GeneratedFile>, GenerateError> {
     let mut problems = Vec::new();
-    refuse_items(schema, &mut problems);
     check_config(schema, config, &mut problems);
     let names = Names::decide(schema, &mut problems);
     GenerateError::check(&mut problems)?;
@@ -95,34 +93,6 @@ fn header(package: &Package) -> String {
         header.push('\n');
     }
     header
-}
-
-/// What the language has, but the generator not yet.
-fn refuse_items(schema: &Schema, problems: &mut Vec<String>) {
-    for (id, declaration) in declarations(schema) {
-        let Declaration::Interface(interface) = declaration else {
-            continue;
-        };
-        let Package { name, path, .. } = schema.package_of(id);
-        for function in &interface.functions {
-            for what in items_of(schema, function) {
-                problems.push(format!(
-                    "{name} ({path}): `{}.{}` {what}; no code can be generated for that yet",
-                    interface.name, function.name
-                ));
-            }
-        }
-    }
-}
-
-fn items_of(schema: &Schema, function: &Function) -> Vec<String> {
-    let yields = function.yields.iter().map(|_| "yields items".to_owned());
-    let streams = function
-        .parameters
-        .iter()
-        .filter(|parameter| matches!(schema.resolve(&parameter.ty), Type::Stream(_)))
-        .map(|parameter| format!("takes the stream `{}`", parameter.name));
-    yields.chain(streams).collect()
 }
 
 fn check_config(schema: &Schema, config: &Config, problems: &mut Vec<String>) {

@@ -25,6 +25,7 @@ const RUNTIME: &[&str] = &[
     "Context",
     "Error",
     "InProgress",
+    "Items",
     "Kwargs",
     "Outcome",
     "Secret",
@@ -32,6 +33,7 @@ const RUNTIME: &[&str] = &[
     "Timestamp",
     "Unknown",
     "Value",
+    "Yielder",
 ];
 
 /// Names of the standard library that must be imported, and from where.

@@ -77,7 +77,11 @@ impl Module<'_> {
             Type::Integer(integer) => {
                 Ident::new(integer.name(), Span::call_site()).into_token_stream()
             }
-            Type::Stream(_) => unreachable!("streams are refused before anything is written"),
+            Type::Stream(item) => {
+                names!(self; Items);
+                let item = self.held(item, None);
+                quote!(#Items<#item>)
+            }
         }
     }
 
@@ -92,6 +96,11 @@ impl Module<'_> {
             Type::List(item) => {
                 let item = self.owned(item);
                 quote!(&'a [#item])
+            }
+            Type::Stream(item) => {
+                names!(self; codegen);
+                let item = self.owned(item);
+                quote!(impl #codegen::ItemSource<#item>)
             }
             _ => {
                 let ty = self.owned(ty);
@@ -118,6 +127,11 @@ impl Module<'_> {
             },
             _ => false,
         }
+    }
+
+    /// Whether it is a stream of items, which comes beside the arguments.
+    pub(crate) fn is_stream(&self, ty: &Type) -> bool {
+        matches!(self.schema.resolve(ty), Type::Stream(_))
     }
 
     pub(crate) fn is_bytes(&self, ty: &Type) -> bool {

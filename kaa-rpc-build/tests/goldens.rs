@@ -71,4 +71,4 @@ macro_rules! goldens {
     };
 }
 
-goldens! { player types everything keywords names docs lints }
+goldens! { player types everything keywords names docs lints streams }

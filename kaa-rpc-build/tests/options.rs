@@ -194,17 +194,6 @@ fn modules_of_one_name_must_be_told_apart() {
 }
 
 #[test]
-fn what_cannot_be_generated_yet_is_named() {
-    let text = "package p; interface I { fn scan(f: string) -> u64 yields u8; fn up(data: stream<bytes>); }";
-    refused(
-        text,
-        &Config::new(),
-        "error: p (a.kidl): `I.scan` yields items; no code can be generated for that yet\n\
-         error: p (a.kidl): `I.up` takes the stream `data`; no code can be generated for that yet",
-    );
-}
-
-#[test]
 fn names_that_meet_anyway_are_named() {
     let text = "package p; interface Guide { fn client(x: u8?); } struct GuideClient {}";
     refused(

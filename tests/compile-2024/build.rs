@@ -9,6 +9,7 @@ fn main() -> Result<(), kaa_rpc_build::Error> {
         "names",
         "docs",
         "lints",
+        "streams",
     ];
     let paths = fixtures.map(|name| format!("../../kaa-rpc-build/tests/fixtures/{name}.kidl"));
     kaa_rpc_build::configure().quiet().compile(&paths)

@@ -1,7 +1,7 @@
 //! The arguments of a call, as its caller has them.
 
 use kaa_idl::schema::{Function, Parameter, ParameterKind, Type};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use crate::module::{Module, names};
@@ -31,7 +31,7 @@ impl<'a> Parameters<'a> {
     pub(super) fn borrows(self, parameter: &Parameter) -> bool {
         match parameter.kind {
             ParameterKind::Required | ParameterKind::Optional(_) => {
-                !self.module.is_copy(&parameter.ty)
+                !self.module.is_copy(&parameter.ty) && !self.module.is_stream(&parameter.ty)
             }
             ParameterKind::Rest => !self.is_owned_item(&parameter.ty),
             ParameterKind::Kwargs => !self.is_any(&parameter.ty),
@@ -75,7 +75,7 @@ impl<'a> Parameters<'a> {
                 names!(module; codegen);
                 quote!(#codegen::AsBytes<'a>)
             } else {
-                module.borrowed(&parameter.ty)
+                self.held(parameter)
             }
         });
         quote!((#(#members,)*))
@@ -85,8 +85,30 @@ impl<'a> Parameters<'a> {
     pub(super) fn tuple_value(self) -> TokenStream {
         let members = self
             .required()
-            .map(|(parameter, name)| self.encodable(parameter, &quote!(#name)));
+            .map(|(parameter, name)| self.encodable(parameter, &self.given(parameter, name)));
         quote!((#(#members,)*))
+    }
+
+    /// What stands in the arguments for a required parameter: itself, or a stream's number.
+    fn given(self, parameter: &Parameter, name: &Ident) -> TokenStream {
+        match self
+            .streams()
+            .position(|(stream, _)| stream.name == parameter.name)
+        {
+            Some(number) => {
+                let module = self.module;
+                names!(module; codegen);
+                let number = Literal::u8_unsuffixed(u8::try_from(number).unwrap_or(u8::MAX));
+                quote!(#codegen::StreamArgument(#number))
+            }
+            None => quote!(#name),
+        }
+    }
+
+    /// The parameters whose items come beside the arguments.
+    pub(super) fn streams(self) -> impl Iterator<Item = (&'a Parameter, &'a Ident)> {
+        self.required()
+            .filter(move |(parameter, _)| self.module.is_stream(&parameter.ty))
     }
 
     /// `value` in the form that is written.
@@ -118,6 +140,10 @@ impl<'a> Parameters<'a> {
     fn held(self, parameter: &Parameter) -> TokenStream {
         let module = self.module;
         match parameter.kind {
+            ParameterKind::Required if module.is_stream(&parameter.ty) => {
+                names!(module; codegen);
+                quote!(#codegen::StreamArgument)
+            }
             ParameterKind::Required => module.borrowed(&parameter.ty),
             ParameterKind::Optional(_) => {
                 names!(module; Option);
@@ -147,6 +173,10 @@ impl<'a> Parameters<'a> {
         let fields = self.each().map(|(parameter, names)| {
             let name = &names.variable;
             match parameter.kind {
+                ParameterKind::Required if module.is_stream(&parameter.ty) => {
+                    let number = self.given(parameter, name);
+                    quote!(#name: #number)
+                }
                 ParameterKind::Required => quote!(#name),
                 ParameterKind::Optional(_) => quote!(#name: None),
                 ParameterKind::Kwargs if self.is_any(&parameter.ty) => {

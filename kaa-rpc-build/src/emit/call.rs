@@ -30,13 +30,29 @@ impl CallType<'_> {
         result.map_or_else(|| quote!(()), |result| self.module().owned(result))
     }
 
-    /// The type of the error, if it is not the usual one.
-    fn failure(&self) -> Option<TokenStream> {
-        let error = self.parameters.function.throws?;
+    /// The type of the error.
+    fn failure(&self) -> TokenStream {
         let module = self.module();
-        names!(module; CallError);
-        let error = module.path(error);
-        Some(quote!(#CallError<#error>))
+        match self.parameters.function.throws {
+            Some(error) => {
+                names!(module; CallError);
+                let error = module.path(error);
+                quote!(#CallError<#error>)
+            }
+            None => module.name("Error"),
+        }
+    }
+
+    /// What follows the result in the type of a call: `, CallError<PlayError>, Track`, as far as it is
+    /// not the usual.
+    fn rest(&self) -> TokenStream {
+        let function = self.parameters.function;
+        let Some(item) = &function.yields else {
+            let failure = function.throws.map(|_| self.failure());
+            return failure.map_or_else(TokenStream::new, |failure| quote!(, #failure));
+        };
+        let (failure, item) = (self.failure(), self.module().owned(item));
+        quote!(, #failure, #item)
     }
 
     /// `Call<'a, (u64,), State, CallError<PlayError>>`
@@ -49,9 +65,8 @@ impl CallType<'_> {
         } else {
             parameters.tuple()
         };
-        let result = self.result();
-        let failure = self.failure().map(|failure| quote!(, #failure));
-        quote!(#Call<#lifetime, #arguments, #result #failure>)
+        let (result, rest) = (self.result(), self.rest());
+        quote!(#Call<#lifetime, #arguments, #result #rest>)
     }
 
     /// The function of the proxy.
@@ -102,8 +117,15 @@ impl CallType<'_> {
             let timeout = module.constant(&Value::Duration(timeout), &Type::Duration);
             quote!(.timeout(#timeout))
         });
+        let streams = self
+            .parameters
+            .streams()
+            .map(|(_, stream)| quote!(.stream(#stream)));
+        let items = function.yields.as_ref().map(|_| quote!(.items()));
         let idempotent = function.idempotent.then(|| quote!(.idempotent()));
-        let mut call = quote!(self.proxy.call(#wire_name, #arguments)#oneway #timeout #idempotent);
+        let mut call = quote!(
+            self.proxy.call(#wire_name, #arguments)#items #(#streams)* #oneway #timeout #idempotent
+        );
         if own_type {
             let ty = &names.call;
             call = quote!(#ty(#call));
@@ -301,16 +323,15 @@ impl CallType<'_> {
     fn handle(&self) -> TokenStream {
         let module = self.module();
         names!(module; InProgress);
-        let result = self.result();
-        let failure = self.failure().map(|failure| quote!(, #failure));
-        quote!(#InProgress<#result #failure>)
+        let (result, rest) = (self.result(), self.rest());
+        quote!(#InProgress<#result #rest>)
     }
 
     pub(super) fn awaiting(&self, items: &mut Items<'_, '_>) {
         let module = self.module();
         names!(module; IntoFuture, Result);
         let (name, handle, result) = (&self.parameters.names.call, self.handle(), self.result());
-        let failure = self.failure().unwrap_or_else(|| module.name("Error"));
+        let failure = self.failure();
         let empty_line = crate::format::EMPTY_LINE;
         items.push(quote! {
             impl #IntoFuture for #name<'_> {

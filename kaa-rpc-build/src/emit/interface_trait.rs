@@ -127,6 +127,11 @@ fn signature(module: &Module<'_>, function: &Function, names: &FunctionNames) ->
             let name = &names.variable;
             quote!(#name: #ty)
         });
+    let yielder = function.yields.as_ref().map(|item| {
+        names!(module; Yielder);
+        let (items, item) = (yielder(names), module.owned(item));
+        quote!(, #items: &#Yielder<#item>)
+    });
     let result = function
         .result
         .as_ref()
@@ -137,7 +142,7 @@ fn signature(module: &Module<'_>, function: &Function, names: &FunctionNames) ->
         .map(|error| quote!(, #error));
     let name = &names.identifier;
     quote! {
-        fn #name(&self, #cx: &#Context #(, #parameters)*) -> impl #Future<Output = #Outcome<#result #error>> + #Send
+        fn #name(&self, #cx: &#Context #(, #parameters)* #yielder) -> impl #Future<Output = #Outcome<#result #error>> + #Send
     }
 }
 
@@ -145,6 +150,14 @@ fn signature(module: &Module<'_>, function: &Function, names: &FunctionNames) ->
 fn context(names: &FunctionNames) -> Ident {
     fresh(
         "cx",
+        names.parameters.iter().map(|parameter| &parameter.variable),
+    )
+}
+
+/// The variable of what gives items to the caller.
+pub(super) fn yielder(names: &FunctionNames) -> Ident {
+    fresh(
+        "items",
         names.parameters.iter().map(|parameter| &parameter.variable),
     )
 }
@@ -168,6 +181,8 @@ fn for_arc(
             let signature = signature(module, function, names);
             let (identifier, cx) = (&names.identifier, context(names));
             let variables = names.parameters.iter().map(|parameter| &parameter.variable);
+            let items = function.yields.as_ref().map(|_| yielder(names));
+            let variables = variables.chain(&items);
             quote!(#signature { #t::#identifier(self, #cx #(, #variables)*) })
         })
         .collect();

@@ -5,6 +5,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::Items;
+use super::interface_trait::yielder;
 use crate::docs::own;
 use crate::module::{Module, names};
 use crate::names::{FunctionNames, fresh};
@@ -107,14 +108,21 @@ fn add(module: &Module<'_>, t: &Ident, function: &Function, names: &FunctionName
         .parameters
         .iter()
         .zip(&variables)
-        .map(|(parameter, variable)| read(module, &arguments, parameter, variable));
+        .map(|(parameter, variable)| read(module, (&cx, &arguments), parameter, variable));
+    let items = function.yields.as_ref().map(|_| yielder(names));
+    let gives = items.as_ref().map(|items| {
+        names!(module; codegen);
+        quote!(let #items = #codegen::yielder(&#cx);)
+    });
+    let items = items.map(|items| quote!(, &#items));
     let (wire_name, identifier) = (&function.wire_name, &names.identifier);
     let serial = function.serial.then(|| quote!(.serial()));
     let uncancelled = function.uncancelled.then(|| quote!(.uncancelled()));
     quote! {
         functions.add(#wire_name, &self.object, |#object, #cx, #arguments_pattern| {
             #(#reads)*
-            Ok(async move { #t::#identifier(&#object, &#cx #(, #variables)*).await })
+            #gives
+            Ok(async move { #t::#identifier(&#object, &#cx #(, #variables)* #items).await })
         })
         #serial
         #uncancelled;
@@ -123,12 +131,16 @@ fn add(module: &Module<'_>, t: &Ident, function: &Function, names: &FunctionName
 
 fn read(
     module: &Module<'_>,
-    arguments: &Ident,
+    (cx, arguments): (&Ident, &Ident),
     parameter: &Parameter,
     variable: &Ident,
 ) -> TokenStream {
     let name = &parameter.name;
     match &parameter.kind {
+        ParameterKind::Required if module.is_stream(&parameter.ty) => {
+            names!(module; codegen);
+            quote!(let #variable = #codegen::items(&#cx, #arguments, #name)?;)
+        }
         ParameterKind::Required => quote!(let #variable = #arguments.required(#name)?;),
         ParameterKind::Optional(Value::Null) if module.is_optional(&parameter.ty) => {
             quote!(let #variable = #arguments.optional(#name)?;)

@@ -40,6 +40,10 @@ kaa_rpc_runtime::include_schema!(
     /// Lints.
     pub mod lints = "test.lints"
 );
+kaa_rpc_runtime::include_schema!(
+    /// Items.
+    pub mod streams = "test.streams"
+);
 
 /// The same in a module of which nothing is used, as a program would have it.
 mod unused {
@@ -51,4 +55,5 @@ mod unused {
     kaa_rpc_runtime::include_schema!(mod names = "test.names");
     kaa_rpc_runtime::include_schema!(mod docs = "test.docs");
     kaa_rpc_runtime::include_schema!(mod lints = "test.lints");
+    kaa_rpc_runtime::include_schema!(mod streams = "test.streams");
 }
