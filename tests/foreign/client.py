@@ -4,13 +4,15 @@ It exits with 0 if all that the task expects is so. What the test must know mean
 its output.
 """
 
+import itertools
 import struct
 import sys
 
 import kaa
 from kaa_calls import Context, Lost
 from kaa_frames import CANCEL, PONG, CallFailed, frame
-from kaa_opening import OpeningError, read_secret
+from kaa_items import Stream
+from kaa_opening import Limits, OpeningError, read_secret
 from kaa_values import F32, Pairs, Timestamp, duration
 
 SCALARS = {
@@ -284,6 +286,47 @@ def heard(lab):
         raise AssertionError("called after goodbye")
 
 
+def items(lab):
+    """Its server has other functions than a lab."""
+    call = lab.items("scan", 500, False)
+    same(list(call), list(range(500)))
+    same(call.wait(), 500)
+    # Nobody takes them, and the function goes on.
+    same(lab.call("scan", 500, False), 500)
+    call = lab.items("scan", 2, True)
+    same(list(call), [0, 1])
+    fails("fault", call.wait)
+    same(lab.call("total", Stream(range(1000))), 499_500)
+    same(lab.call("total", Stream([])), 0)
+    assert "broke" in fails("fault", lambda: lab.call("total", Stream(broken()))).message
+    fails("fault", lambda: lab.call("total", Stream(["text"])))
+    for wrong in ([0], [-1], ["text"], [Stream([]), 0]):
+        fails("bad_arguments", lambda: lab.call("total" if len(wrong) == 1 else "add", *wrong))
+    call = lab.items("add", right=Stream(range(300)), left=Stream(range(0, 600, 2)))
+    same(list(call), list(range(0, 900, 3)))
+    same(call.wait(), "added")
+    # Items of all that fits, and back again.
+    blob = bytes((32 << 10) - 9)
+    call = lab.items("sizes", Stream([blob] * 20))
+    same(list(call), [blob] * 20)
+    same(call.wait(), 20 * len(blob))
+    # What crosses final frames, stops and cancels, again and again.
+    for _ in range(50):
+        same(lab.call("first", Stream(itertools.count(7))), 7)
+        same(lab.call("none", Stream(itertools.count())), None)
+        call = lab.items("scan", 10**9, False)
+        same(next(call), 0)
+        call.cancel()
+        fails("cancelled", call.wait)
+    lab.ping()
+    same((lab.calls, lab.spent), ({}, 0))
+
+
+def broken():
+    yield 1
+    raise ValueError
+
+
 def violation(lab):
     with lab.changed:
         lab.put(lambda: frame(PONG, b"\0" * 8))
@@ -291,13 +334,14 @@ def violation(lab):
     assert ended.startswith("the stream ended"), ended
 
 
-TASKS = [arguments, types, failures, callbacks, cancel, oneways, goodbye, heard, violation]
+TASKS = [arguments, types, failures, callbacks, cancel, oneways, goodbye, heard, items, violation]
 
 
 def main(path, secret_file, task, key_id=""):
     secret = read_secret(secret_file)
     try:
-        lab = kaa.connect(path, secret, {"token": token}, key_id=key_id)
+        limits = Limits(max_stream_items=2) if task == "items" else Limits()
+        lab = kaa.connect(path, secret, {"token": token}, key_id=key_id, limits=limits)
     except OpeningError as error:
         return print(f"refused: {error}")
     {function.__name__: function for function in TASKS}[task](lab)

@@ -7,6 +7,7 @@ mod objects;
 
 mod program;
 mod python_calls;
+mod python_items;
 mod python_plugin;
 mod python_serves;
 

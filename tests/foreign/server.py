@@ -11,6 +11,7 @@ import threading
 import kaa
 from kaa_calls import Context
 from kaa_frames import Failure
+from kaa_items import Input
 from kaa_opening import Limits, OpeningError, read_secret
 
 
@@ -71,6 +72,37 @@ def token(token):
     return token ^ 1
 
 
+def scan(to, fails):
+    yield from range(to)
+    if fails:
+        raise ValueError("in the end")
+    return to
+
+
+def total(numbers: Input):
+    return sum(numbers)
+
+
+def sizes(blobs: Input):
+    size = 0
+    for blob in blobs:
+        size += len(blob)
+        yield blob
+    return size
+
+
+def add(left: Input, right: Input):
+    for numbers in zip(left, right):
+        yield sum(numbers)
+    return "added"
+
+
+def first(numbers: Input):
+    number = next(iter(numbers))
+    numbers.stop()
+    return number
+
+
 class Notes:
     """Tells the sum of what was noted on its connection, once that is enough."""
 
@@ -104,6 +136,12 @@ def functions():
         "run.forever": forever,
         "run.slow": forever,
         "run.note": notes.note,
+        "items.scan": scan,
+        "items.total": total,
+        "items.sizes": sizes,
+        "items.add": add,
+        "items.first": first,
+        "items.none": lambda numbers: None,
         "token": token,
         "leave": lambda: Context.get().connection.goodbye(),
     }
@@ -116,7 +154,7 @@ def serve(connection):
 
 def main(path, secret_file):
     secrets = {"": read_secret(secret_file)}
-    limits = Limits(max_calls=16)
+    limits = Limits(max_calls=16, max_stream_items=2)
     instance = os.urandom(16)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
