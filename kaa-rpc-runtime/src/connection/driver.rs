@@ -360,7 +360,7 @@ impl Driver {
             Event::Cancel(id) => {
                 state.served.cancel(id, after);
                 // A function that runs to its end learns of it by its next item.
-                state.inputs.wake_giver(id, after);
+                state.inputs.cancel_call(id, after);
             }
             Event::Freed => state.unpark(after),
             Event::Goodbye(not_run) => {

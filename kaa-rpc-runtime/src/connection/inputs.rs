@@ -117,6 +117,18 @@ impl Inputs {
         }
     }
 
+    /// The call was cancelled. That is the last that its caller says of it: no ends of streams come, for
+    /// which a function that runs to its end would wait.
+    pub(super) fn cancel_call(&mut self, id: CallId, after: &mut After) {
+        self.wake_giver(id, after);
+        for (_, input) in &mut self.inputs {
+            if input.call.0 == id && input.state == InputState::Open {
+                input.state = InputState::Broken;
+                after.wake(input.waker.take());
+            }
+        }
+    }
+
     /// The call is over.
     pub(super) fn end_call(&mut self, call: CallRef, after: &mut After) {
         let Some(id) = call.id else { return };

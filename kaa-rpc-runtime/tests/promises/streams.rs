@@ -7,13 +7,16 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
+use kaa_rpc_runtime::codegen::{Functions, Service, items};
 use kaa_rpc_runtime::{
     Bytes, Context, Error, GiveError, Items, Limits, Outcome, StreamArgument, TakeError, Value,
     item_channel, params,
 };
 use tokio::sync::mpsc;
 
-use crate::common::{Over, Side, Was, connect, everywhere, plain, private_address, probe, secret};
+use crate::common::{
+    Exposing, Over, Side, Was, connect, everywhere, plain, private_address, probe, secret,
+};
 
 /// The numbers from 0 on. Tells how many were asked for, and when it is dropped.
 struct Numbers {
@@ -554,5 +557,41 @@ fn items_that_outlive_their_call_say_so() {
         };
         assert_eq!(error, TakeError::Over);
         assert_eq!(dropped.recv().await, None);
+    });
+}
+
+/// `drain(numbers)` takes all that come, says why there are no more, and runs to its end.
+fn draining(reasons: mpsc::UnboundedSender<TakeError>) -> impl Service {
+    Exposing(move |functions: &mut Functions| {
+        functions
+            .add("drain", &Arc::new(reasons), |reasons, cx, arguments| {
+                let mut numbers: Items<u64> = items(&cx, arguments, "numbers")?;
+                Ok(async move {
+                    let reason = loop {
+                        match numbers.next().await {
+                            Ok(Some(_)) => {}
+                            Ok(None) => panic!("it is not complete"),
+                            Err(error) => break error,
+                        }
+                    };
+                    let _ = reasons.send(reason);
+                    Outcome::<()>::Ok(())
+                })
+            })
+            .uncancelled();
+    })
+}
+
+#[test]
+fn a_function_that_runs_to_its_end_finds_the_stream_of_a_cancelled_call_broken_off() {
+    everywhere(async |over| {
+        let (reasons, mut told) = mpsc::unbounded_channel();
+        let ends = connect(over, |side| side.service(draining(reasons)), plain).await;
+        let (mut sender, source) = item_channel::<u64>();
+        let call = ends.client.rpc::<(), _>("drain", FIRST).stream(source);
+        let call = call.start();
+        sender.give(&1).await.unwrap();
+        drop(call);
+        assert_eq!(told.recv().await, Some(TakeError::Broken));
     });
 }
