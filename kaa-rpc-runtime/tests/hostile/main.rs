@@ -9,6 +9,7 @@ mod common;
 mod calls;
 mod flow;
 mod framing;
+mod items;
 mod opening;
 mod patience;
 mod stage;
