@@ -8,6 +8,9 @@ use crate::common::multi_threaded;
 use crate::common::raw;
 use crate::stage::Stage;
 
+/// What the peer sends, and what that is.
+type Case<'a> = (&'a [Frame<'a>], fn(&Violation) -> bool);
+
 const ITEM: &[u8] = b"\x2a";
 
 /// How many items each end holds of a stream.
@@ -80,7 +83,7 @@ fn hostile_45_what_no_window_allows_ends_the_channel() {
     };
     let cancel = Frame::Cancel { id: 0 };
     let yielded = u64::from(WINDOW) * 6;
-    let cases: [(&[Frame<'_>], fn(&Violation) -> bool); 9] = [
+    let cases: [Case<'_>; 9] = [
         (&[item(0), item(0), item(0), item(0)], |violation| {
             matches!(violation, Violation::CreditExceeded { .. })
         }),
@@ -158,7 +161,8 @@ fn hostile_42_a_peer_that_gives_credit_and_never_reads_is_served_up_to_the_backl
     while ended < 99 {
         match guest.peer.receive().unwrap().frame() {
             Frame::Yield { .. } => items += 1,
-            Frame::Error { .. } => ended += 1,
+            // Stopped where it waits, or told by its next item that nobody wants more.
+            Frame::Error { .. } | Frame::Result { .. } => ended += 1,
             other => panic!("{other:?}"),
         }
     }
