@@ -112,6 +112,7 @@ impl Connection {
     ///
     /// See [`CannotCall`]; the connection is as before.
     pub fn oneway(&mut self, head: &CallHead<'_>, arguments: &[u8]) -> Result<(), CannotCall> {
+        debug_assert_eq!(head.streams, 0, "oneway calls have no streams");
         // The frame of a call is as long, but for the id that this one has not.
         let cost = self.admit(Frame::overhead(head) - ID_BYTES, head, arguments)?;
         self.outgoing.start_oneway(cost, self.queued);
