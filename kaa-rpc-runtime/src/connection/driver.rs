@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use kaa_rpc_proto::frame::{self, Frame, Split};
-use kaa_rpc_proto::{Event, Violation};
+use kaa_rpc_proto::Violation;
+use kaa_rpc_proto::frame::{self, Split};
 use tokio::time::Instant;
 
-use super::callers::{Ended, earlier};
-use super::inputs::CallRef;
+use super::callers::earlier;
 use super::opening::CloseOnDrop;
 use super::session::Session;
-use super::shared::{After, Closing, Shared, State, in_time};
+use super::shared::Shared;
+use super::state::{After, State};
 use super::timer::Timer;
 use super::vigil::{Verdict, Vigil};
 use crate::buffers;
 use crate::close::CloseReason;
-use crate::serve::dispatch::{Dispatched, Dispatcher};
+use crate::serve::dispatch::Dispatcher;
 use crate::transport::Transport;
 
 /// So many calls are dispatched before others get their turn.
-const CALLS_A_TURN: usize = 64;
+pub(super) const CALLS_A_TURN: usize = 64;
 
 /// So often the socket is read before others get their turn.
 const READS_A_TURN: usize = 16;
@@ -71,32 +71,32 @@ pub(super) async fn run(session: Arc<Session>, transport: Transport) -> CloseRea
     driver.transport.end(reason).await
 }
 
-struct Driver {
-    shared: Arc<Shared>,
-    transport: Transport,
-    dispatcher: Dispatcher,
-    timer: Timer,
-    vigil: Vigil,
+pub(super) struct Driver {
+    pub(super) shared: Arc<Shared>,
+    pub(super) transport: Transport,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) timer: Timer,
+    pub(super) vigil: Vigil,
     /// What was read and not yet handled: the beginning of a frame, or frames beyond the turn's limit.
-    partial: Vec<u8>,
+    pub(super) partial: Vec<u8>,
     /// Taken from the connection, and not yet all taken by the socket.
-    writing: Vec<u8>,
-    written: usize,
+    pub(super) writing: Vec<u8>,
+    pub(super) written: usize,
     /// The transport holds nothing back.
-    flushed: bool,
+    pub(super) flushed: bool,
     /// This turn's output was held back once already.
-    corked: bool,
+    pub(super) corked: bool,
     /// Empty; kept so that waking a caller allocates nothing.
-    after: After,
+    pub(super) after: After,
 }
 
 /// What a pass over the read buffer brought about.
 #[derive(Default)]
-struct Pass {
-    reads: usize,
-    calls: usize,
-    spawned: usize,
-    woken: usize,
+pub(super) struct Pass {
+    pub(super) reads: usize,
+    pub(super) calls: usize,
+    pub(super) spawned: usize,
+    pub(super) woken: usize,
 }
 
 impl Driver {
@@ -270,138 +270,13 @@ impl Driver {
         }
     }
 
-    fn max_frame(&self) -> u32 {
+    pub(super) fn max_frame(&self) -> u32 {
         self.shared.limits().max_frame
     }
 
     fn has_whole_frame(&self) -> Result<bool, CloseReason> {
         let split = frame::split(&self.partial, self.max_frame()).map_err(violation)?;
         Ok(matches!(split, Split::Frame(..)))
-    }
-
-    /// Handles the frames at the beginning of `bytes`; keeps what is left.
-    fn handle(&mut self, mut bytes: &[u8], pass: &mut Pass) -> Result<(), CloseReason> {
-        let began = Instant::now();
-        self.vigil.read(began);
-        let mut after = std::mem::take(&mut self.after);
-        let mut result = Ok(());
-        while pass.calls < CALLS_A_TURN && result.is_ok() {
-            result = match frame::split(bytes, self.max_frame()) {
-                Ok(Split::Incomplete(_)) => break,
-                Ok(Split::Frame(body, consumed)) => {
-                    bytes = bytes.get(consumed..).unwrap_or_default();
-                    self.handle_frame(body, pass, &mut after)
-                }
-                Err(error) => Err(error),
-            };
-        }
-        if pass.calls > 0 {
-            self.dispatcher.took(began.elapsed());
-        }
-        pass.woken += after.settle();
-        self.after = after;
-        self.partial.extend_from_slice(bytes);
-        self.vigil.handled(began, !bytes.is_empty());
-        result.map_err(violation)?;
-        match self.dispatcher.bad_calls().is_spent() {
-            true => Err(CloseReason::TooManyBadCalls),
-            false => Ok(()),
-        }
-    }
-
-    fn handle_frame(
-        &mut self,
-        body: &[u8],
-        pass: &mut Pass,
-        after: &mut After,
-    ) -> Result<(), Violation> {
-        let frame = Frame::decode(body)?;
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let mut guard = self.shared.lock();
-        let state = &mut *guard;
-        let Some(connection) = state.phase.connection() else {
-            return Ok(());
-        };
-        match connection.handle(&frame, length)? {
-            Event::Call {
-                id,
-                cost,
-                head,
-                arguments,
-                number,
-            } => {
-                drop(guard);
-                pass.calls += 1;
-                let call = CallRef {
-                    id,
-                    number,
-                    streams: head.streams,
-                };
-                if let Dispatched::Spawned = self.dispatcher.dispatch(call, cost, &head, arguments)
-                {
-                    pass.spawned += 1;
-                }
-            }
-            Event::Result(token, value) => {
-                if let Some(token) = token {
-                    let value = state.callers.keep(value);
-                    state.callers.end(token, Ended::Value(value), after);
-                }
-                state.unpark(after);
-            }
-            Event::Error(token, failure) => {
-                if let Some(token) = token {
-                    state
-                        .callers
-                        .end(token, Ended::Failure(failure.to_vec(), None), after);
-                }
-                state.unpark(after);
-            }
-            Event::Cancel(id) => {
-                state.served.cancel(id, after);
-                // A function that runs to its end learns of it by its next item.
-                state.inputs.cancel_call(id, after);
-            }
-            Event::Freed => state.unpark(after),
-            Event::Goodbye(not_run) => {
-                connection.goodbye();
-                let by = in_time(self.shared.close_timeout());
-                let closing = state.closing.get_or_insert(Closing {
-                    by,
-                    local: false,
-                    for_good: false,
-                });
-                let next = self.shared.reconnects() && !closing.for_good;
-                let by = closing.by;
-                state.arm(Some(by), after);
-                let reason = Arc::new(CloseReason::ClosedByPeer);
-                state.callers.not_run(not_run, &reason, next, after);
-                state.callers.refuse_parked(&reason, next, after);
-            }
-            Event::Yield(token, value) => {
-                if let Some(ignored) = state.callers.yielded(token, value, after) {
-                    connection.yields_taken(ignored, 1, value.len() as u64);
-                }
-            }
-            Event::Credit(id) => state.inputs.wake_giver(id, after),
-            Event::Item {
-                id,
-                number,
-                stream,
-                value,
-            } => {
-                if !state.inputs.item(id, stream, value, after) {
-                    connection.stop_stream((id, number), stream);
-                }
-            }
-            Event::End {
-                id, stream, broken, ..
-            } => state.inputs.end(id, stream, broken, after),
-            Event::Grant(token, stream) => state.callers.granted(token, stream, after),
-            Event::Stop(token, stream) => state.callers.stopped(token, stream, after),
-            Event::Liveness | Event::Refused => {}
-        }
-        Ok(())
     }
 
     /// Writes what is queued, until the socket takes no more.
@@ -567,6 +442,6 @@ fn lost(error: io::Error) -> CloseReason {
     }
 }
 
-fn violation(violation: Violation) -> CloseReason {
+pub(super) fn violation(violation: Violation) -> CloseReason {
     CloseReason::Violation(violation)
 }

@@ -9,7 +9,7 @@ use slab::Slab;
 
 use super::inbox::{Inbox, Reader};
 use super::session::Session;
-use super::shared::{After, State};
+use super::state::{After, State};
 use crate::items::{EncodedItem, GiveError};
 
 /// Names a call that is served, on one connection.

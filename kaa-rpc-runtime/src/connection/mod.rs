@@ -13,25 +13,28 @@
 
 mod callers;
 mod driver;
+mod frames;
 mod inbox;
 mod inputs;
 mod opening;
 mod parked;
 mod pump;
+mod request;
 mod served;
 mod session;
 mod shared;
+mod state;
 mod streaming;
 mod timer;
 mod vigil;
 mod waiting;
 
-pub(crate) use callers::{Ended, Name, Request, Started};
 pub(crate) use driver::drive;
 pub(crate) use inbox::Reader;
 pub(crate) use inputs::{CallRef, InputState};
 pub(crate) use opening::{Attempts, Hook, install, keep_connected};
 pub(crate) use pump::pump;
+pub(crate) use request::{Ended, Name, Request, Started};
 pub(crate) use served::{Responder, Running};
 pub(crate) use session::Session;
 pub(crate) use shared::{Setup, Shared, too_deep};

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use kaa_rpc_proto::Token;
 use kaa_rpc_proto::msgpack::Shape;
 
-use super::callers::{Callers, Ended, Request, Slot, Started, Time, token};
-use super::shared::After;
+use super::callers::{Callers, Slot, token};
+use super::request::{Ended, Request, Started, Time};
+use super::state::After;
 use super::waiting::{Place, Rank};
 use crate::buffers;
 use crate::close::CloseReason;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::callers::earlier;
 use super::inputs::CallRef;
 use super::session::Session;
-use super::shared::After;
+use super::state::After;
 use crate::scope::{self, Scope};
 use crate::serve::functions::{BoxedHandler, Registration};
 use crate::serve::reply::{self, Reply, drop_quietly};

@@ -6,9 +6,11 @@ use kaa_rpc_proto::frame::{CallId, StreamNumber};
 use kaa_rpc_proto::{CannotSend, Connection, Token};
 use slab::Slab;
 
-use super::callers::{Callers, Ended, Slot};
+use super::callers::{Callers, Slot};
 use super::inbox::{Inbox, Reader};
-use super::shared::{After, Shared, State};
+use super::request::Ended;
+use super::shared::Shared;
+use super::state::{After, State};
 use crate::error::Error;
 use crate::items::{EncodedItem, GiveError};
 

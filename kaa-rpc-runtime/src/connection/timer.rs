@@ -6,7 +6,7 @@ use std::task::Context;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::callers::earlier;
-use super::shared::{After, State};
+use super::state::{After, State};
 
 /// Fires at the earliest deadline of all calls, made and served.
 ///

@@ -1,0 +1,141 @@
+//! What the frames that the driver reads bring about.
+
+use std::sync::Arc;
+
+use kaa_rpc_proto::frame::{self, Frame, Split};
+use kaa_rpc_proto::{Event, Violation};
+use tokio::time::Instant;
+
+use super::driver::{CALLS_A_TURN, Driver, Pass, violation};
+use super::inputs::CallRef;
+use super::request::Ended;
+use super::state::{After, Closing, in_time};
+use crate::close::CloseReason;
+use crate::serve::dispatch::Dispatched;
+
+impl Driver {
+    /// Handles the frames at the beginning of `bytes`; keeps what is left.
+    pub(super) fn handle(&mut self, mut bytes: &[u8], pass: &mut Pass) -> Result<(), CloseReason> {
+        let began = Instant::now();
+        self.vigil.read(began);
+        let mut after = std::mem::take(&mut self.after);
+        let mut result = Ok(());
+        while pass.calls < CALLS_A_TURN && result.is_ok() {
+            result = match frame::split(bytes, self.max_frame()) {
+                Ok(Split::Incomplete(_)) => break,
+                Ok(Split::Frame(body, consumed)) => {
+                    bytes = bytes.get(consumed..).unwrap_or_default();
+                    self.handle_frame(body, pass, &mut after)
+                }
+                Err(error) => Err(error),
+            };
+        }
+        if pass.calls > 0 {
+            self.dispatcher.took(began.elapsed());
+        }
+        pass.woken += after.settle();
+        self.after = after;
+        self.partial.extend_from_slice(bytes);
+        self.vigil.handled(began, !bytes.is_empty());
+        result.map_err(violation)?;
+        match self.dispatcher.bad_calls().is_spent() {
+            true => Err(CloseReason::TooManyBadCalls),
+            false => Ok(()),
+        }
+    }
+
+    fn handle_frame(
+        &mut self,
+        body: &[u8],
+        pass: &mut Pass,
+        after: &mut After,
+    ) -> Result<(), Violation> {
+        let frame = Frame::decode(body)?;
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        let Some(connection) = state.phase.connection() else {
+            return Ok(());
+        };
+        match connection.handle(&frame, length)? {
+            Event::Call {
+                id,
+                cost,
+                head,
+                arguments,
+                number,
+            } => {
+                drop(guard);
+                pass.calls += 1;
+                let call = CallRef {
+                    id,
+                    number,
+                    streams: head.streams,
+                };
+                if let Dispatched::Spawned = self.dispatcher.dispatch(call, cost, &head, arguments)
+                {
+                    pass.spawned += 1;
+                }
+            }
+            Event::Result(token, value) => {
+                if let Some(token) = token {
+                    let value = state.callers.keep(value);
+                    state.callers.end(token, Ended::Value(value), after);
+                }
+                state.unpark(after);
+            }
+            Event::Error(token, failure) => {
+                if let Some(token) = token {
+                    state
+                        .callers
+                        .end(token, Ended::Failure(failure.to_vec(), None), after);
+                }
+                state.unpark(after);
+            }
+            Event::Cancel(id) => {
+                state.served.cancel(id, after);
+                // A function that runs to its end learns of it by its next item.
+                state.inputs.cancel_call(id, after);
+            }
+            Event::Freed => state.unpark(after),
+            Event::Goodbye(not_run) => {
+                connection.goodbye();
+                let by = in_time(self.shared.close_timeout());
+                let closing = state.closing.get_or_insert(Closing {
+                    by,
+                    local: false,
+                    for_good: false,
+                });
+                let next = self.shared.reconnects() && !closing.for_good;
+                let by = closing.by;
+                state.arm(Some(by), after);
+                let reason = Arc::new(CloseReason::ClosedByPeer);
+                state.callers.not_run(not_run, &reason, next, after);
+                state.callers.refuse_parked(&reason, next, after);
+            }
+            Event::Yield(token, value) => {
+                if let Some(ignored) = state.callers.yielded(token, value, after) {
+                    connection.yields_taken(ignored, 1, value.len() as u64);
+                }
+            }
+            Event::Credit(id) => state.inputs.wake_giver(id, after),
+            Event::Item {
+                id,
+                number,
+                stream,
+                value,
+            } => {
+                if !state.inputs.item(id, stream, value, after) {
+                    connection.stop_stream((id, number), stream);
+                }
+            }
+            Event::End {
+                id, stream, broken, ..
+            } => state.inputs.end(id, stream, broken, after),
+            Event::Grant(token, stream) => state.callers.granted(token, stream, after),
+            Event::Stop(token, stream) => state.callers.stopped(token, stream, after),
+            Event::Liveness | Event::Refused => {}
+        }
+        Ok(())
+    }
+}
