@@ -6,7 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     kaa_rpc_build::compile(&["../schemas/player.kidl", "../schemas/beacon.kidl"])?;
     kaa_rpc_build::configure()
         .quiet()
-        .compile(&["typed/types.kidl"])?;
+        .compile(&["typed/types.kidl", "typed/flow.kidl"])?;
     // Two versions of one package do not fit into one folder.
     let out = std::env::var("OUT_DIR")?;
     for version in ["old", "new"] {

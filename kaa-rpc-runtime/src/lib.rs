@@ -70,8 +70,8 @@ pub use error::{
     UnknownFunction,
 };
 pub use items::{
-    Give, GiveError, ItemReceiver, ItemSender, ItemSource, Items, NoItems, StreamArgument,
-    TakeError, Yielder, item_channel,
+    Give, GiveError, ItemIter, ItemReceiver, ItemSender, ItemSource, Items, NoItems,
+    StreamArgument, TakeError, Yielder, item_channel, item_iter,
 };
 pub use kaa_rpc_proto::handshake::HandshakeError;
 pub use kaa_rpc_proto::msgpack::{Arguments, Bytes, Integer, Kwargs, Timestamp, Value};

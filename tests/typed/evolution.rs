@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use kaa_rpc_runtime::{
-    Bytes, CallError, Channel, ConnectError, Context, Error, Outcome, Timestamp, Value, kwargs,
+    Bytes, CallError, Channel, ConnectError, Context, Error, Items, Outcome, Timestamp, Value,
+    Yielder, item_iter, kwargs,
 };
 use kaa_tests::{new_shop as new, old_shop as old};
 
@@ -37,6 +38,36 @@ impl old::Shop for Shop {
             0 => Err(old::Refusal::SoldOut.into()),
             id => Ok(id),
         }
+    }
+
+    async fn browse(
+        &self,
+        _: &Context,
+        mut kinds: Items<old::Kind>,
+        items: &Yielder<old::Item>,
+    ) -> Outcome<u64> {
+        let mut count = 0;
+        while let Some(kind) = kinds.next().await? {
+            let name = match kind {
+                old::Kind::Unknown(unknown) => format!("unknown {}", unknown.name()),
+                known => format!("{known:?}"),
+            };
+            items.give(&old::Item::new(count, name)).await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    async fn sizes(&self, _: &Context, mut sizes: Items<old::Size>) -> Outcome<u64> {
+        let mut count = 0;
+        while sizes.next().await?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    async fn count(&self, _: &Context) -> Outcome<u64> {
+        Ok(2)
     }
 }
 
@@ -79,6 +110,42 @@ impl new::Shop for Shop {
             .into()),
             id => Ok(id * u64::from(count) + gift.map_or(0, |_| 1000)),
         }
+    }
+
+    async fn browse(
+        &self,
+        _: &Context,
+        mut kinds: Items<new::Kind>,
+        above: u64,
+        items: &Yielder<new::Item>,
+    ) -> Outcome<u64> {
+        let mut count = above;
+        while let Some(kind) = kinds.next().await? {
+            let item = new::Item {
+                note: Some(format!("{kind:?}")),
+                price: 9,
+                ..new::Item::new(count, "new")
+            };
+            items.give(&item).await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    async fn sizes(&self, _: &Context, mut sizes: Items<new::Size>) -> Outcome<u64> {
+        let mut count = 0;
+        while sizes.next().await?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    async fn count(&self, _: &Context, items: &Yielder<new::Item>) -> Outcome<u64> {
+        // More than a caller's window, which nobody looks at.
+        for id in 0..5000 {
+            items.give(&new::Item::new(id, "new")).await?;
+        }
+        Ok(5000)
     }
 
     async fn ask(&self, _: &Context, question: String) -> Outcome<String> {
@@ -300,6 +367,90 @@ async fn a_function_that_the_other_end_has_not_yet_is_named() -> TestResult {
     Ok(())
 }
 
+fn game() -> new::Kind {
+    new::Kind::Game {
+        players: 2,
+        content: ("cards".to_owned(), Bytes::new(), 0.5),
+    }
+}
+
+#[tokio::test]
+async fn items_get_fields_and_variants_as_other_values_do() -> TestResult {
+    // A new end sends what the old one does not know, and fills in what that one does not send.
+    let (_server, shop) = old_server().await?;
+    let mut found = shop.browse(item_iter([new::Kind::Ticket, game()])).start();
+    let first = found.next().await?.ok_or("an item is missing")?;
+    assert_eq!(first, new::Item::new(0, "Ticket"));
+    assert_eq!((first.price, first.note), (5, None));
+    let second = found.next().await?.map(|item| item.name);
+    assert_eq!(second.as_deref(), Some("unknown game"));
+    assert_eq!(found.next().await?, None);
+    assert_eq!(found.finish().await?, 2);
+    // What the other end cannot have by name, it refuses; streams or no streams.
+    let refused = shop.browse(item_iter([game()])).above(3).await;
+    let Err(Error::BadArguments(bad)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(bad.parameter, "above");
+
+    // An old end does not look at fields that came later.
+    let (_server, shop) = new_server().await?;
+    let mut found = shop.browse(item_iter([old::Kind::Book])).start();
+    assert_eq!(found.next().await?, Some(old::Item::new(0, "new")));
+    assert_eq!(found.finish().await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_variant_of_a_strict_enum_is_told_by_its_place_in_the_stream() -> TestResult {
+    let (_server, shop) = old_server().await?;
+    assert_eq!(shop.sizes(item_iter([new::Size::Small])).await?, 1);
+    let sizes = [new::Size::Small, new::Size::Large, new::Size::Huge];
+    let refused = shop.sizes(item_iter(sizes)).await;
+    let Err(Error::Fault(fault)) = refused else {
+        panic!("{refused:?}");
+    };
+    let expected = "item 2 of the stream: expected one of `small`, `large`, got another variant";
+    assert_eq!(fault.message, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_may_begin_to_yield() -> TestResult {
+    // An old caller gets the result, and no items.
+    let (_server, shop) = new_server().await?;
+    assert_eq!(shop.count().await?, 5000);
+    // A new caller of an old function gets the result after no items.
+    let (_server, shop) = old_server().await?;
+    let mut found = shop.count().start();
+    assert_eq!(found.next().await?, None);
+    assert_eq!(found.finish().await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_old_relay_hands_on_streams_that_it_understands_in_part() -> TestResult {
+    let (_server, inner) = new_server().await?;
+    let relay = old::ShopService::new(Relay(inner));
+    let (_relay, client) = Channel::pair(|side| side.register(relay), |side| side).await?;
+    let shop = new::ShopClient::new(&client);
+    let mut found = shop.browse(item_iter((0..3000).map(|_| game()))).start();
+    let mut count = 0;
+    while let Some(item) = found.next().await? {
+        // What came from its neighbour passed through a struct that has not these fields.
+        assert_eq!(item, new::Item::new(count, "new"));
+        count += 1;
+    }
+    assert_eq!((count, found.finish().await?), (3000, 3000));
+    // A stream that is broken off arrives as such.
+    let sizes = shop.sizes(item_iter([new::Size::Small, new::Size::Huge]));
+    let Err(Error::Fault(fault)) = sizes.await else {
+        panic!("a fault was due");
+    };
+    assert!(fault.message.contains("broke the stream off"), "{fault}");
+    Ok(())
+}
+
 /// Hands everything on to another shop, by the old schema.
 struct Relay(old::ShopClient);
 
@@ -326,6 +477,27 @@ impl old::Shop for Relay {
 
     async fn buy(&self, _: &Context, id: u64) -> Outcome<u64, old::Refusal> {
         self.0.buy(id).await.map_err(CallError::rethrow)
+    }
+
+    async fn browse(
+        &self,
+        _: &Context,
+        kinds: Items<old::Kind>,
+        items: &Yielder<old::Item>,
+    ) -> Outcome<u64> {
+        let mut found = self.0.browse(kinds).start();
+        while let Some(item) = found.next().await? {
+            items.give(&item).await?;
+        }
+        Ok(found.finish().await?)
+    }
+
+    async fn sizes(&self, _: &Context, sizes: Items<old::Size>) -> Outcome<u64> {
+        Ok(self.0.sizes(sizes).await?)
+    }
+
+    async fn count(&self, _: &Context) -> Outcome<u64> {
+        Ok(self.0.count().await?)
     }
 }
 

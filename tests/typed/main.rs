@@ -6,6 +6,7 @@ mod arbitrary;
 mod arguments;
 mod evolution;
 mod failures;
+mod items;
 mod mistakes;
 mod round_trips;
 mod runs;

@@ -94,6 +94,6 @@ fn mistakes_do_not_compile() -> TestResult {
         assert_eq!(errors.len(), 2, "{}: {told}", program.display());
         refused += 1;
     }
-    assert_eq!(refused, 12);
+    assert_eq!(refused, 22);
     Ok(())
 }

@@ -18,7 +18,7 @@ use serde::ser::{Serialize, Serializer};
 
 pub use give::{Give, GiveError, Yielder};
 pub(crate) use source::{BoxedSource, Step};
-pub use source::{ItemReceiver, ItemSender, ItemSource, item_channel};
+pub use source::{ItemIter, ItemReceiver, ItemSender, ItemSource, item_channel, item_iter};
 pub(crate) use take::decode;
 pub use take::{Items, TakeError};
 

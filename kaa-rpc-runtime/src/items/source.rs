@@ -7,18 +7,30 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::{EncodedItem, GiveError};
+use super::{EncodedItem, GiveError, Items};
 
 /// Items between a sender and its call, beyond those on their way.
 const CHANNEL: usize = 16;
 
-/// What makes the items of a stream: any [`Stream`] of them, which is complete when it ends; or the
-/// receiving end of an [`item_channel`].
+/// What makes the items of a stream:
+///
+/// | source | complete |
+/// | --- | --- |
+/// | any [`Stream`] of them | when it ends |
+/// | [`item_iter`] of any iterator, such as a list | when that ends |
+/// | the receiving end of an [`item_channel`], for what may fail half-way | after [`ItemSender::finish`] |
+/// | [`Items`] of another call, which are passed on | if that stream was |
 ///
 /// It is polled on a task of the channel's runtime, and dropped when the call ends or the other end
 /// wants no more. If it panics, the other end is told that the stream is not complete.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no items of the type `{T}`",
+    label = "expected a stream of `{T}`",
+    note = "a `Stream` whose items are exactly of this type; for a list, `item_iter(list)`; for what may fail half-way, `item_channel()`"
+)]
 pub trait ItemSource<T> {
     #[doc(hidden)]
     fn into_source(self) -> BoxedSource;
@@ -51,6 +63,7 @@ trait Source {
     fn poll_step(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut EncodedItem) -> Poll<Step>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, S> ItemSource<T> for S
 where
     T: Serialize + Send + 'static,
@@ -73,10 +86,84 @@ impl<T: Serialize, S: Stream<Item = T>> Source for StreamSource<S> {
         let Some(item) = ready!(self.project().stream.poll_next(cx)) else {
             return Poll::Ready(Step::End);
         };
-        Poll::Ready(match out.encode(&item) {
-            Ok(()) => Step::Item,
-            Err(message) => Step::Unencodable(message),
+        Poll::Ready(step(&item, out))
+    }
+}
+
+fn step<T: Serialize>(item: &T, out: &mut EncodedItem) -> Step {
+    match out.encode(item) {
+        Ok(()) => Step::Item,
+        Err(message) => Step::Unencodable(message),
+    }
+}
+
+/// Passes on what came with another call, at the pace of who takes it. What breaks that stream off, or an
+/// item that is of another type, breaks this one off, too.
+impl<T: Serialize + DeserializeOwned + 'static> ItemSource<T> for Items<T> {
+    fn into_source(self) -> BoxedSource {
+        BoxedSource(Box::pin(Passed(self)))
+    }
+}
+
+struct Passed<T>(Items<T>);
+
+impl<T: Serialize + DeserializeOwned> Source for Passed<T> {
+    fn poll_step(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut EncodedItem,
+    ) -> Poll<Step> {
+        Poll::Ready(match ready!(Pin::new(&mut self.0).poll_next(cx)) {
+            Some(Ok(item)) => step(&item, out),
+            Some(Err(_)) => Step::Broken,
+            None => Step::End,
         })
+    }
+}
+
+/// The items of a list, or of whatever can be iterated over, as a [source](ItemSource).
+///
+/// ```
+/// # use kaa_rpc_runtime::{Channel, Items, StreamArgument, item_iter, params};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let longest = async |mut names: Items<String>| {
+/// #     let mut longest = 0;
+/// #     while let Some(name) = names.next().await? {
+/// #         longest = longest.max(name.len());
+/// #     }
+/// #     Ok(longest)
+/// # };
+/// # let (_server, client) = Channel::pair(
+/// #     |side| side.register_fn("longest", params(["names"], longest)),
+/// #     |side| side,
+/// # )
+/// # .await?;
+/// let names = item_iter(["Lucia", "Norma", "Il pirata"]);
+/// let longest: usize = client.rpc("longest", (StreamArgument(0),)).stream(names).await?;
+/// assert_eq!(longest, 9);
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub fn item_iter<I: IntoIterator>(items: I) -> ItemIter<I::IntoIter> {
+    ItemIter(items.into_iter())
+}
+
+/// See [`item_iter`].
+#[derive(Clone, Debug)]
+pub struct ItemIter<I>(I);
+
+/// Pinned or not, it is the same to an iterator.
+impl<I> Unpin for ItemIter<I> {}
+
+impl<I: Iterator> Stream for ItemIter<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
     }
 }
 

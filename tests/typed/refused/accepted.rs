@@ -1,7 +1,8 @@
 //! Without mistakes.
 
 use kaa_tests::beacon::{Database, DatabaseClient, DatabasePeer, ItemId};
-use kaa_tests::kaa_rpc_runtime::{Context, Outcome, Secret};
+use kaa_tests::flow::PipesClient;
+use kaa_tests::kaa_rpc_runtime::{Context, Outcome, Secret, Yielder, item_channel, item_iter};
 use kaa_tests::media_database::{Daemon, Viewer};
 use kaa_tests::typed::{EchoClient, Mirror, Shape};
 
@@ -35,4 +36,26 @@ impl Mirror for Glass {
     async fn token(&self, _: &Context, token: u64) -> Outcome<u64> {
         Ok(token)
     }
+}
+
+fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
+
+pub async fn items(pipes: PipesClient) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut sender, numbers) = item_channel();
+    spawn(async move {
+        let _ = sender.give(&1).await;
+    });
+    pipes.sum(numbers).offset(1).await?;
+    pipes.sum(item_iter([1, 2])).await?;
+    let mut numbers = pipes.forever().start();
+    numbers.next().await?;
+    Ok(())
+}
+
+pub fn give(cx: &Context, items: &Yielder<u64>) {
+    drop(items.give(&1));
+    let another: Yielder<u64> = cx.yielder();
+    spawn(async move {
+        let _ = another.give(&1).await;
+    });
 }
