@@ -111,6 +111,8 @@ fn quickstart_calls_in_both_directions() {
             "removed: true",
             "do_something: 42 and 28",
             r#"tracks: [{"id": 2, "title": "4'33\"", "tags": ["quiet"], "rating": 3, "source": "silence"}]"#,
+            "uploaded 3",
+            "found 4 of 4",
         ]
     );
     let mut daemon = said.by("daemon");
@@ -125,6 +127,7 @@ fn quickstart_calls_in_both_directions() {
             "volume 120 (Some(Right))",
             "volume 50 (None)",
             r#"log: used [] {"buttons": 7}"#,
+            "1500 bytes of \"Norma\"",
         ]
     );
     for (screen, first) in [

@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kaa_rpc_runtime::{
-    CallError, Channel, CloseReason, Context, Error, InProgress, Outcome, Secret, Server, Value,
-    kwargs, params,
+    Bytes, CallError, Channel, CloseReason, Context, Error, InProgress, Items, Outcome, Secret,
+    Server, Value, Yielder, kwargs, params,
 };
 use kaa_tests::player::{
-    MediaCenter, PlayError, Player, PlayerService, Screen, ScreenClient, ScreenService, Side, State,
+    MediaCenter, PlayError, Player, PlayerService, ScanError, Screen, ScreenClient, ScreenService,
+    Side, State,
 };
 use kaa_tests::types::{Source, Tags, Track};
 use tempfile::TempDir;
@@ -59,6 +60,19 @@ impl Player for MyClass {
             1 => Ok(State::Playing),
             _ => Err(PlayError::NotFound { id }.into()),
         }
+    }
+
+    async fn scan(
+        &self,
+        _: &Context,
+        folder: String,
+        _: &Yielder<Track>,
+    ) -> Outcome<u64, ScanError> {
+        Err(ScanError::NoFolder { folder }.into())
+    }
+
+    async fn upload(&self, _: &Context, _: String, _: Items<Bytes>) -> Outcome<u64> {
+        Err("nothing can be added".into())
     }
 
     async fn volume(&self, _: &Context, level: u8, _: Option<Side>) -> Outcome<u8> {

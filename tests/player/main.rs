@@ -1,85 +1,19 @@
 //! The player and its screens: typed calls in both directions.
 
-use std::collections::BTreeMap;
+mod files;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kaa_rpc_runtime::{CallError, Channel, Context, Error, Outcome, Secret, Value, kwargs};
+use kaa_tests::media_player::Deck;
 use kaa_tests::player::{
-    MAX_TITLE, MediaCenter, MediaCenterClient, MediaCenterPeer, PlayError, Player, PlayerService,
-    Screen, ScreenClient, ScreenService, Side, State,
+    MAX_TITLE, MediaCenter, MediaCenterClient, MediaCenterPeer, PlayError, PlayerService, Screen,
+    ScreenService, Side, State,
 };
-use kaa_tests::types::{Source, Tags, Track};
-
-#[derive(Default)]
-struct Deck {
-    tracks: Mutex<Vec<Track>>,
-    log: Mutex<Vec<String>>,
-}
-
-impl Player for Deck {
-    async fn add(&self, _: &Context, title: String, source: Source, tags: Tags) -> Outcome<u64> {
-        let mut tracks = self.tracks.lock().map_err(|error| error.to_string())?;
-        let id = tracks.len() as u64 + 1;
-        tracks.push(Track {
-            tags,
-            ..Track::new(id, title, source)
-        });
-        Ok(id)
-    }
-
-    async fn tracks(&self, _: &Context) -> Outcome<Vec<Track>> {
-        Ok(self
-            .tracks
-            .lock()
-            .map_err(|error| error.to_string())?
-            .clone())
-    }
-
-    async fn play(&self, cx: &Context, id: u64, _at: Duration) -> Outcome<State, PlayError> {
-        let track = {
-            let tracks = self.tracks.lock().map_err(|error| error.to_string())?;
-            let track = tracks.iter().find(|track| track.id == id);
-            track.ok_or(PlayError::NotFound { id })?.clone()
-        };
-        ScreenClient::new(&cx.channel())
-            .changed()
-            .track(&track)
-            .await?;
-        Ok(State::Playing)
-    }
-
-    async fn volume(&self, _: &Context, level: u8, side: Option<Side>) -> Outcome<u8> {
-        Ok(if side.is_some() { level / 2 } else { level })
-    }
-
-    async fn remove(&self, cx: &Context, id: u64) -> Outcome<bool, PlayError> {
-        let question = format!("remove {id}?");
-        Ok(ScreenClient::new(&cx.channel()).confirm(&question).await?)
-    }
-
-    async fn my_function(&self, _: &Context, number: i64) -> Outcome<i64> {
-        Ok(number * 7)
-    }
-
-    async fn log(
-        &self,
-        _: &Context,
-        message: String,
-        args: Vec<Value>,
-        fields: BTreeMap<String, Value>,
-    ) -> Outcome<()> {
-        let mut log = self.log.lock().map_err(|error| error.to_string())?;
-        log.push(format!("{message} {args:?} {fields:?}"));
-        Ok(())
-    }
-
-    async fn start(&self, _: &Context, _id: u64) -> Outcome<(), PlayError> {
-        Err(PlayError::Busy.into())
-    }
-}
+use kaa_tests::types::{Source, Track};
 
 struct Lcd {
     shown: tokio::sync::mpsc::UnboundedSender<Option<Track>>,
@@ -222,9 +156,8 @@ async fn logs_take_anything_and_old_functions_still_answer()
         "{busy:?}"
     );
     // `start` was answered, so what was sent before it has started, and did not wait.
-    let log = deck.log.lock().map_err(|error| error.to_string())?;
     assert_eq!(
-        *log,
+        deck.logged(),
         [
             r#"typed [1, "two"] {"four": 4, "three": 3.5}"#,
             r#"by name [null] {"ok": true}"#

@@ -9,5 +9,6 @@ kaa_rpc_runtime::include_schema!(pub mod old_shop = "old/shop");
 kaa_rpc_runtime::include_schema!(pub mod new_shop = "new/shop");
 
 pub mod media_database;
+pub mod media_player;
 
 pub use kaa_rpc_runtime;

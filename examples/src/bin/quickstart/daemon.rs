@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kaa_examples::player::{
-    MediaCenter, MediaCenterPeer, PlayError, Player, ScreenClient, Side, State,
+    MediaCenter, MediaCenterPeer, PlayError, Player, ScanError, ScreenClient, Side, State,
 };
 use kaa_examples::stage;
 use kaa_examples::types::{Source, Tags, Track};
-use kaa_rpc_runtime::{Context, Outcome, Secret, Value};
+use kaa_rpc_runtime::{Bytes, Context, Items, Outcome, Secret, Value, Yielder};
 use tokio::sync::watch;
 
 /// The object whose functions are exposed. Calls run side by side, so it guards its state itself.
@@ -24,13 +24,7 @@ struct Deck {
 /// who calls; the errors that the schema declares, and all others, go to the caller with `?`.
 impl Player for Deck {
     async fn add(&self, _: &Context, title: String, source: Source, tags: Tags) -> Outcome<u64> {
-        let mut tracks = self.tracks();
-        let id = tracks.iter().map(|track| track.id).max().unwrap_or(0) + 1;
-        tracks.push(Track {
-            tags,
-            ..Track::new(id, title, source)
-        });
-        Ok(id)
+        Ok(self.push(title, source, tags).id)
     }
 
     async fn tracks(&self, _: &Context) -> Outcome<Vec<Track>> {
@@ -42,6 +36,37 @@ impl Player for Deck {
         println!("plays {id} from {at:?}");
         self.playing.send_replace(Some(track));
         Ok(State::Playing)
+    }
+
+    /// What is given to `items` reaches the caller at once; if it does not keep up, this waits for it.
+    async fn scan(
+        &self,
+        _: &Context,
+        folder: String,
+        items: &Yielder<Track>,
+    ) -> Outcome<u64, ScanError> {
+        let Ok(files) = std::fs::read_dir(&folder) else {
+            return Err(ScanError::NoFolder { folder }.into());
+        };
+        let mut found = 0;
+        for file in files {
+            let path = file?.path().to_string_lossy().into_owned();
+            let track = self.push(path.clone(), Source::File { path }, Tags::new());
+            items.give(&track).await?;
+            found += 1;
+        }
+        Ok(found)
+    }
+
+    /// The caller may still be making what is taken here. If it breaks off, that is an error: half a
+    /// track is none.
+    async fn upload(&self, _: &Context, title: String, mut data: Items<Bytes>) -> Outcome<u64> {
+        let mut length = 0;
+        while let Some(piece) = data.next().await? {
+            length += piece.len();
+        }
+        println!("{length} bytes of \"{title}\"");
+        Ok(self.push(title, Source::Silence, Tags::new()).id)
     }
 
     async fn volume(&self, _: &Context, level: u8, side: Option<Side>) -> Outcome<u8> {
@@ -85,6 +110,17 @@ impl Player for Deck {
 impl Deck {
     fn tracks(&self) -> MutexGuard<'_, Vec<Track>> {
         self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, title: String, source: Source, tags: Tags) -> Track {
+        let mut tracks = self.tracks();
+        let id = tracks.iter().map(|track| track.id).max().unwrap_or(0) + 1;
+        let track = Track {
+            tags,
+            ..Track::new(id, title, source)
+        };
+        tracks.push(track.clone());
+        track
     }
 
     fn find(&self, id: u64) -> Result<Track, PlayError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kaa_examples::player::{MediaCenter, PlayError, Screen, Side};
 use kaa_examples::types::{Source, Track};
-use kaa_rpc_runtime::{CallError, Context, Outcome, Secret, Value, kwargs};
+use kaa_rpc_runtime::{Bytes, CallError, Context, Outcome, Secret, Value, item_iter, kwargs};
 
 /// It has no display, but it can ask its user.
 struct Buttons;
@@ -66,6 +66,23 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     println!("do_something: {six} and {four}");
     let tracks: Value = home.channel.rpc("tracks", ()).await?;
     println!("tracks: {tracks}");
+
+    // A stream goes along with a call: a list, any `Stream`, or what an `item_channel` is given.
+    let pieces = [vec![1; 1000], vec![2; 500]].map(Bytes::from);
+    println!(
+        "uploaded {}",
+        player.upload("Norma", item_iter(pieces)).await?
+    );
+
+    // What a function yields comes from the handle of its call, and then the result.
+    let mut found = player
+        .scan(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/quickstart"))
+        .start();
+    let mut count = 0;
+    while let Some(track) = found.next().await? {
+        count += u64::from(matches!(track.source, Source::File { .. }));
+    }
+    println!("found {count} of {}", found.finish().await?);
 
     home.channel.close().await;
     Ok(())
