@@ -21,6 +21,7 @@
 //! | --- | --- |
 //! | `server`, `channel`, `side` | what users build and hold |
 //! | `call` | a call from its caller's side |
+//! | [`blocking`] | the same for code that is not async |
 //! | `serve` | a call from its callee's side |
 //! | `connection` | the state that both share, and the task that drives it |
 //! | `plan`, `retry`, `status` | how a channel gets a connection, and another one |
@@ -33,6 +34,7 @@
 )]
 
 mod address;
+pub mod blocking;
 mod buffers;
 mod call;
 mod channel;

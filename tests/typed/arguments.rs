@@ -28,7 +28,7 @@ async fn setters_give_the_optional_arguments() -> TestResult {
         .filled()
         .thing(&thing)
         .maybe(7)
-        .wait(Duration::ZERO)
+        .wait_(Duration::ZERO)
         .shape(&circle)
         .names(&names)
         .text("")

@@ -207,6 +207,7 @@ impl CallType<'_> {
             functions.push(resending());
         }
         functions.push(self.start());
+        functions.push(self.wait());
         let borrows = setters
             .iter()
             .any(|(parameter, _)| self.parameters.borrows(parameter));
@@ -315,6 +316,26 @@ impl CallType<'_> {
             #docs
             pub fn start(self) -> #handle {
                 self.0.start()
+            }
+        }
+    }
+
+    fn wait(&self) -> TokenStream {
+        let module = self.module();
+        names!(module; Result);
+        let (result, failure) = (self.result(), self.failure());
+        let until = if self.parameters.function.oneway {
+            "it is sent"
+        } else {
+            "its outcome is there"
+        };
+        let docs = own(&format!(
+            "Sends the call, and blocks this thread until {until}: for code that is not async.\n\n# Errors\n\nThat of the call."
+        ));
+        quote! {
+            #docs
+            pub fn wait(self) -> #Result<#result, #failure> {
+                self.0.wait()
             }
         }
     }

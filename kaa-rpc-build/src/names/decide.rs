@@ -25,6 +25,7 @@ const CALL_METHODS: &[&str] = &[
     "fail_fast",
     "resend",
     "start",
+    "wait",
     "oneway",
     "into_future",
 ];

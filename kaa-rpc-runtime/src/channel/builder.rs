@@ -114,6 +114,20 @@ impl<P> ChannelBuilder<P> {
         self
     }
 
+    /// The same, for a channel that is handed out as such.
+    pub(crate) fn untyped(self) -> ChannelBuilder {
+        ChannelBuilder {
+            side: self.side,
+            keys: self.keys,
+            key_id: self.key_id,
+            users: self.users,
+            retry: self.retry,
+            fail_fast: self.fail_fast,
+            on_connect: self.on_connect,
+            marker: PhantomData,
+        }
+    }
+
     fn address(&mut self, address: &str) -> Result<To, ConnectError> {
         let address = address.parse().map_err(ConnectError::Address)?;
         Ok(To::Address(address, std::mem::take(&mut self.users)))

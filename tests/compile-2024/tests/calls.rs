@@ -431,7 +431,7 @@ async fn what_is_left_out_is_filled_in() {
         .map(&map)
         .thing(&thing)
         .title("T")
-        .wait(Duration::ZERO)
+        .wait_(Duration::ZERO)
         .colour(&Colour::LightBlue);
     let error = call
         .timeout(Duration::from_secs(60))
