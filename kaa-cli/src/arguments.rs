@@ -5,12 +5,15 @@ use kaa_rpc_runtime::{Arguments, Kwargs, Value};
 
 use crate::json::{self, NotRead};
 use crate::report::Failure;
+use crate::streams::Origin;
 
 /// Positional and named arguments.
 #[derive(Debug, Default)]
 pub(crate) struct WordArguments {
     positional: Vec<Value>,
     named: Kwargs,
+    /// The streams, for which their numbers stand in the arguments.
+    streams: Vec<Origin>,
 }
 
 impl WordArguments {
@@ -19,8 +22,14 @@ impl WordArguments {
         let mut arguments = Self::default();
         for word in words {
             match split(word) {
-                Some((name, text)) => arguments.name(name, read(word, text)?)?,
-                None => arguments.positional.push(read(word, word)?),
+                Some((name, text)) => {
+                    let value = arguments.read(word, text)?;
+                    arguments.name(name, value)?;
+                }
+                None => {
+                    let value = arguments.read(word, word)?;
+                    arguments.positional.push(value);
+                }
             }
         }
         for word in strings {
@@ -32,6 +41,30 @@ impl WordArguments {
             arguments.name(name, text.into())?;
         }
         Ok(arguments)
+    }
+
+    /// Gives the value of `text`, which is `word` or the part of it behind the key; of a stream, its number.
+    fn read(&mut self, word: &str, text: &str) -> Result<Value, Failure> {
+        let Some(stream) = Origin::parse(word, text) else {
+            return read(word, text);
+        };
+        let stream = stream?;
+        if stream.is_standard_input() && self.streams.iter().any(Origin::is_standard_input) {
+            let message = format!("the argument `{word}`: another stream reads standard input");
+            return Err(Failure::usage(message));
+        }
+        let number = self.streams.len() as u64;
+        self.streams.push(stream);
+        Ok(number.into())
+    }
+
+    pub(crate) fn has_streams(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    /// The streams that go along, in the order of their numbers.
+    pub(crate) fn take_streams(&mut self) -> Vec<Origin> {
+        std::mem::take(&mut self.streams)
     }
 
     fn name(&mut self, name: &str, value: Value) -> Result<(), Failure> {

@@ -10,6 +10,8 @@ mod details;
 mod json;
 mod keygen;
 mod report;
+mod signals;
+mod streams;
 mod time;
 
 use std::process::ExitCode;

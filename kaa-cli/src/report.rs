@@ -18,6 +18,8 @@ pub(crate) enum Status {
     Usage,
     /// There is no connection, so certainly nothing was called: 3.
     NotConnected,
+    /// A signal of this number asked the command to end: 128 more, as shells say it.
+    Signalled(u8),
 }
 
 /// Why the command failed, for its user.
@@ -55,6 +57,7 @@ impl Failure {
                 Status::Failed => "failed",
                 Status::Usage => "usage",
                 Status::NotConnected => "not_connected",
+                Status::Signalled(_) => "cancelled",
             },
             details: Vec::new(),
             as_json: false,
@@ -104,6 +107,7 @@ impl Failure {
             Status::Failed => 1,
             Status::Usage => 2,
             Status::NotConnected => 3,
+            Status::Signalled(number) => 128 + number,
         })
     }
 }

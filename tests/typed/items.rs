@@ -198,7 +198,7 @@ async fn one_interface_yields_under_several_prefixes_over_a_socket() -> TestResu
 async fn a_stream_that_is_none_is_told_like_any_wrong_argument() -> TestResult {
     let (_server, client) = plant().await?;
     for (numbers, got) in [
-        (Some(Value::from("x")), "got a string"),
+        (Some(Value::from("x")), "expected a stream, got a string"),
         (Some(0.into()), "no stream of this call"),
         (None, "expected an argument, got none"),
     ] {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use kaa_rpc_runtime::codegen::{DeclaredError, Functions};
 use kaa_rpc_runtime::{
-    Bytes, Context, Outcome, Secret, Server, Service, Throws, Timestamp, Value, params,
+    Bytes, Context, Items, Outcome, Secret, Server, Service, Throws, Timestamp, Value, params,
 };
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -129,6 +129,7 @@ impl Fixture {
 }
 
 fn player(secret: Secret, log: mpsc::Sender<Value>) -> kaa_rpc_runtime::ServerBuilder {
+    let stopped = log.clone();
     let add = async |a: i64, b: Option<i64>| Ok(a + b.unwrap_or(1));
     let later = async |time: Timestamp, by: Duration| {
         let secs = i64::try_from(by.as_secs())?;
@@ -165,6 +166,23 @@ fn player(secret: Secret, log: mpsc::Sender<Value>) -> kaa_rpc_runtime::ServerBu
                 Ok(())
             }),
         )
+        .register_fn("count", params(["end", "fails?"], count))
+        .register_fn("read", params([], read))
+        .register_fn("upload", params(["data", "title?"], upload))
+        .register_fn("double", params(["numbers"], double))
+        .register_fn("first", params(["numbers"], first))
+        .register_fn(
+            "watch",
+            params([], move |cx: Context| {
+                let told = Told(stopped.clone());
+                async move {
+                    cx.yielder().give(&"watching").await?;
+                    std::future::pending::<()>().await;
+                    drop(told);
+                    Ok(())
+                }
+            }),
+        )
         .register_fn(
             "log",
             params(["message"], move |message: Value| {
@@ -172,6 +190,56 @@ fn player(secret: Secret, log: mpsc::Sender<Value>) -> kaa_rpc_runtime::ServerBu
                 async move { Ok(sent?) }
             }),
         )
+}
+
+async fn count(cx: Context, end: u64, fails: Option<bool>) -> Outcome<String> {
+    let items = cx.yielder();
+    for number in 0..end {
+        items.give(&number).await?;
+    }
+    match fails {
+        Some(true) => Err("no more".into()),
+        _ => Ok(format!("{end} in all")),
+    }
+}
+
+/// Yields two pieces of bytes, and gives their length.
+async fn read(cx: Context) -> Outcome<u64> {
+    let items = cx.yielder();
+    items.give(&Bytes::from_static(b"\0\xff")).await?;
+    items.give(&Bytes::from_static(b"\n")).await?;
+    Ok(3)
+}
+
+/// Gives how much came, in how many pieces, and the sum of all bytes.
+async fn upload(mut data: Items<Bytes>, title: Option<String>) -> Outcome<(String, u64, u64)> {
+    let (mut length, mut sum) = (0, 0);
+    while let Some(piece) = data.next().await? {
+        length += piece.len() as u64;
+        sum += piece.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    }
+    Ok((title.unwrap_or_default(), length, sum))
+}
+
+async fn double(cx: Context, mut numbers: Items<i64>) -> Outcome<()> {
+    let items = cx.yielder();
+    while let Some(number) = numbers.next().await? {
+        items.give(&(2 * number)).await?;
+    }
+    Ok(())
+}
+
+async fn first(mut numbers: Items<Value>) -> Outcome<Option<Value>> {
+    Ok(numbers.next().await?)
+}
+
+/// Tells when it is dropped.
+struct Told(mpsc::Sender<Value>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.send("stopped".into());
+    }
 }
 
 /// Closures declare no errors, so this is an object.

@@ -82,7 +82,8 @@ impl<'de> Deserialize<'de> for StreamArgument {
             }
         }
 
-        deserializer.deserialize_u8(Number)
+        // Not as a u8: what is expected is a stream, in the words of the schema.
+        deserializer.deserialize_any(Number)
     }
 }
 
