@@ -5,6 +5,7 @@
 // `media.player` imports `media.types`, so both modules stand side by side.
 kaa_rpc_runtime::include_schema!(pub mod types = "media.types");
 kaa_rpc_runtime::include_schema!(pub mod player = "media.player");
+kaa_rpc_runtime::include_schema!(pub mod archive = "archive");
 kaa_rpc_runtime::include_schema!(pub mod climate = "climate");
 kaa_rpc_runtime::include_schema!(pub mod studio = "studio");
 kaa_rpc_runtime::include_schema!(pub mod press = "press");

@@ -11,6 +11,7 @@ const ERRORS: &str = env!("CARGO_BIN_EXE_errors");
 const PLUGIN_HOST: &str = env!("CARGO_BIN_EXE_plugin_host");
 const RECONNECT: &str = env!("CARGO_BIN_EXE_reconnect");
 const TLS: &str = env!("CARGO_BIN_EXE_tls");
+const STREAMING: &str = env!("CARGO_BIN_EXE_streaming");
 const CLOSURES: &str = env!("CARGO_BIN_EXE_closures");
 
 /// What an example printed, by role.
@@ -306,6 +307,30 @@ fn closures_need_no_schema() {
         said.by("calculator"),
         ["ready", "solving x - 1 = 41", "counted 4"]
     );
+}
+
+#[test]
+fn items_go_along_and_come_back() {
+    let said = run(STREAMING);
+    let mut expected = Vec::new();
+    for what in ["upload", "scan"] {
+        expected.extend([25, 50, 75, 100].map(|percent| format!("{what}: {percent}%")));
+        if what == "upload" {
+            expected.push("uploaded 8388608 bytes".to_owned());
+        }
+    }
+    expected.extend(
+        [
+            "peaks [63, 127, 191, 255, 255, 191, 127, 64], the loudest 255",
+            "there is no norma.wav",
+            "loud before byte 2097152",
+            "upload: the caller broke the stream off: it is not complete",
+            "the archive has [\"lucia.wav\"]",
+        ]
+        .map(str::to_owned),
+    );
+    assert_eq!(said.by("visitor"), expected);
+    assert_eq!(said.by("archive"), ["open", "keeps lucia.wav"]);
 }
 
 #[test]
