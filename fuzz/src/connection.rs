@@ -307,7 +307,8 @@ impl End {
             }
             (Event::Credit(id), _) => assert!(self.is_served(*id)),
             (Event::Grant(token, _), Frame::Grant { id, .. })
-            | (Event::Stop(token, _), Frame::Stop { id, .. }) => {
+            | (Event::Stop(token, _), Frame::Stop { id, .. })
+            | (Event::Metadata(token, _), Frame::Metadata { id, .. }) => {
                 assert!(self.waiting.contains(&(*id, *token)));
             }
             (Event::Goodbye(tokens), _) => {

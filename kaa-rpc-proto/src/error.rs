@@ -64,6 +64,8 @@ pub enum Violation {
         /// How many bytes of them.
         max_stream_bytes: u64,
     },
+    /// Metadata of an answer that has had some already.
+    MetadataTwice(u32),
     /// More credit for items than were sent, or for none, or for a stream or call that is over.
     TooMuchCredit,
 }
@@ -96,6 +98,9 @@ impl fmt::Display for Violation {
                 )
             }
             Self::NoSuchCall(id) => write!(f, "an answer to call {id}, which is not in flight"),
+            Self::MetadataTwice(id) => {
+                write!(f, "metadata of the answer to call {id} for the second time")
+            }
             Self::TooManyDone => f.write_str("more oneway calls given back than were sent"),
             Self::UnexpectedPong => f.write_str("a pong without a ping"),
             Self::TooManyPings => write!(f, "more than {MAX_PINGS} pings without a pong"),

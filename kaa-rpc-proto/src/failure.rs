@@ -77,6 +77,8 @@ kinds! {
     BadArguments = "bad_arguments",
     /// There is no such function.
     UnknownFunction = "unknown_function",
+    /// The callee does not let this caller have it, or not now.
+    Refused = "refused",
     /// Too many calls around this one.
     TooDeep = "too_deep",
     /// The result is larger than the caller accepts.

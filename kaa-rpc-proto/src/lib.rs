@@ -16,6 +16,7 @@ pub mod failure;
 pub mod frame;
 pub mod handshake;
 mod limits;
+pub mod metadata;
 pub mod msgpack;
 #[cfg(feature = "noise")]
 pub mod noise;
@@ -27,4 +28,5 @@ pub use connection::{
 pub use error::Violation;
 pub use failure::{Failure, FailureKind};
 pub use limits::{LimitOutOfRange, Limits};
+pub use metadata::{Metadata, MetadataError};
 pub use secret::{Secret, SecretError};

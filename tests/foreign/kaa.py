@@ -20,10 +20,12 @@ from kaa_frames import (
     DONE,
     ERROR,
     GOODBYE,
+    METADATA,
     ONEWAY,
     PING,
     PONG,
     RESULT,
+    MAX_METADATA,
     CallFailed,
     Failure,
     Head,
@@ -31,6 +33,7 @@ from kaa_frames import (
     encode_head,
     fields,
     frame,
+    metadata_of,
     whole,
 )
 from kaa_items import CROWD, Items, inputs, numbered
@@ -83,8 +86,8 @@ class Connection(Items):
     def call(self, name, /, *positional, **named):
         return self.start(name, positional, named).wait()
 
-    def start(self, name, positional=(), named=None, timeout=None):
-        return self.send(name, positional, named or {}, timeout, oneway=False)
+    def start(self, name, positional=(), named=None, timeout=None, metadata=None):
+        return self.send(name, positional, named or {}, timeout, oneway=False, metadata=metadata)
 
     def items(self, name, /, *positional, **named):
         """A call whose items are wanted: iterate over it."""
@@ -126,7 +129,12 @@ class Connection(Items):
 
     # Calls of this end.
 
-    def send(self, name, positional, named, timeout, oneway, wants_items=False):
+    def send(
+        self, name, positional, named, timeout, oneway, wants_items=False, metadata=None
+    ):
+        told = pack(metadata) if metadata else b""
+        if metadata_of(told) is None:
+            raise CallFailed("too_large", "not sent: metadata out of their bounds")
         context = Context.get()
         depth = context.depth + 1 if context else 0
         if depth > self.peer.max_depth:
@@ -137,7 +145,7 @@ class Connection(Items):
         positional, named, streams = numbered(positional, named)
         count = len(streams)
         arguments, encoded = pack_arguments(positional, named), name.encode()
-        head = encode_head(encoded, depth, None if deadline is None else 0, count)
+        head = encode_head(encoded, depth, None if deadline is None else 0, count, told)
         length = 1 + (0 if oneway else 4) + len(head) + len(arguments)
         cost = length + count * self.peer.max_stream_bytes
         if length > self.peer.max_frame or cost > self.peer.max_request_bytes:
@@ -145,7 +153,7 @@ class Connection(Items):
 
         def body():
             left = None if deadline is None else max(0, int((deadline - time.monotonic()) * 1e6))
-            return encode_head(encoded, depth, left, count) + arguments
+            return encode_head(encoded, depth, left, count, told) + arguments
 
         with self.changed:
             self.room(cost, context)
@@ -291,6 +299,9 @@ class Connection(Items):
         elif kind in (RESULT, ERROR):
             (id,) = fields(">I", body)
             self.final(kind, id, body[4:])
+        elif kind == METADATA:
+            (id,) = fields(">I", body)
+            self.told(id, body[4:])
         elif kind == CANCEL:
             (id,) = whole(">I", body)
             if id not in self.cancellable:
@@ -317,6 +328,14 @@ class Connection(Items):
         if not call or not call.written:
             raise Violation(f"an answer to call {id}, which is not live")
         return call
+
+    def told(self, id, data):
+        call = self.live_call(id)
+        if call.metadata is not None:
+            raise Violation(f"metadata of call {id} for the second time")
+        if len(data) > MAX_METADATA:
+            raise Violation(f"{len(data)} bytes of metadata")
+        call.metadata = metadata_of(data) or {}
 
     def final(self, kind, id, payload):
         call = self.live_call(id)
@@ -388,7 +407,7 @@ class Connection(Items):
         deadline = None
         if head.remaining is not None and head.remaining < 10**15:
             deadline = time.monotonic() + head.remaining / 1e6
-        context = Context(self, head.depth, deadline, id, head.streams)
+        context = Context(self, head.depth, deadline, id, head.streams, head.metadata)
         if id is None:
             self.oneways_running += 1
         else:
@@ -414,13 +433,15 @@ class Connection(Items):
                 self.oneways_running -= 1
                 return self.finish_oneway(cost)
             self.end_items(context)
-            self.put(lambda: self.write_final(kind, id, payload, cost))
+            self.put(lambda: self.write_final(kind, id, payload, cost, context.answer))
 
-    def write_final(self, kind, id, payload, cost):
+    def write_final(self, kind, id, payload, cost, told):
         del self.running[id]
         self.taken_calls -= 1
         self.taken_bytes -= cost
-        return frame(kind, struct.pack(">I", id) + payload)
+        prefix = struct.pack(">I", id)
+        before = frame(METADATA, prefix + pack(told)) if told else b""
+        return before + frame(kind, prefix + payload)
 
     def apply(self, context, head):
         function = self.functions.get(head.name)

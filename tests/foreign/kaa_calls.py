@@ -4,8 +4,9 @@ import struct
 import threading
 import time
 
-from kaa_frames import CREDIT, GRANT, CallFailed, Failure
+from kaa_frames import CREDIT, GRANT, CallFailed, Failure, metadata_of
 from kaa_items import Receiver, Sender
+from kaa_values import pack
 
 
 class Lost(Exception):
@@ -29,6 +30,7 @@ class Outgoing:
         self.written = self.cancelled = False
         self.ended = threading.Event()
         self.value = self.error = None
+        self.metadata = None  # Of its answer, if some came.
         self.outputs = [Sender(connection.peer) for _ in range(streams)]
         self.yields = Receiver(connection.own, CREDIT, struct.pack(">I", id))
         self.wants_items = wants_items
@@ -63,9 +65,10 @@ class Context:
 
     current = threading.local()
 
-    def __init__(self, connection, depth, deadline, id=None, streams=0):
+    def __init__(self, connection, depth, deadline, id=None, streams=0, metadata=b""):
         self.connection, self.depth, self.deadline = connection, depth, deadline
         self.stopped = threading.Event()
+        self.told, self.answer = metadata, {}
         self.id, self.ended, self.inputs = id, False, []
         if id is not None:
             prefixes = (struct.pack(">IB", id, number) for number in range(streams))
@@ -75,6 +78,17 @@ class Context:
     @classmethod
     def get(cls):
         return getattr(cls.current, "context", None)
+
+    def metadata(self):
+        told = metadata_of(self.told)
+        if told is None:
+            raise Failure("bad_arguments", "metadata that are no map of texts")
+        return told
+
+    def answer_metadata(self, key, value):
+        """Goes with the outcome of the function, whatever that is."""
+        self.answer[key] = value
+        assert metadata_of(pack(self.answer)) is not None
 
     def left(self):
         return None if self.deadline is None else max(0, self.deadline - time.monotonic())

@@ -8,11 +8,12 @@ from kaa_values import Malformed, pack, unpack
 
 CALL, ONEWAY, RESULT, ERROR, YIELD, CREDIT = 1, 2, 3, 4, 5, 6
 CANCEL, DONE, PING, PONG, GOODBYE = 7, 8, 9, 10, 11
-ITEM, END, GRANT, STOP = 12, 13, 14, 15
+ITEM, END, GRANT, STOP, METADATA = 12, 13, 14, 15, 16
+MAX_METADATA = 8192
 HAS_DEADLINE, HAS_METADATA, HAS_STREAMS = 1, 2, 4
 KINDS = {
     "declared", "fault", "panic", "cancelled", "timed_out", "bad_arguments", "unknown_function",
-    "too_deep", "too_large",
+    "refused", "too_deep", "too_large",
 }  # fmt: skip
 TEXTS = ("message", "name", "parameter", "expected", "got")
 
@@ -94,12 +95,14 @@ def frame(kind, body):
     return struct.pack(">IB", 1 + len(body), kind) + body
 
 
-def encode_head(name, depth, remaining=None, streams=0):
+def encode_head(name, depth, remaining=None, streams=0, metadata=b""):
     """`remaining` in microseconds."""
     deadline = b"" if remaining is None else struct.pack(">Q", remaining)
     count = bytes([streams]) if streams else b""
+    told = struct.pack(">I", len(metadata)) + metadata if metadata else b""
     flags = (HAS_DEADLINE if deadline else 0) | (HAS_STREAMS if count else 0)
-    return struct.pack(">BH", flags, depth) + deadline + count + bytes([len(name)]) + name
+    flags |= HAS_METADATA if told else 0
+    return struct.pack(">BH", flags, depth) + deadline + told + count + bytes([len(name)]) + name
 
 
 class Head:
@@ -128,6 +131,17 @@ class Head:
             raise Violation("a name that is not UTF-8") from None
         if not name:
             raise Violation("an empty name")
+
+
+def metadata_of(data):
+    """The map, or `None` if it is none of texts, within its bounds."""
+    try:
+        told = unpack(data, max_items=1024, max_nesting=8) if data else {}
+    except Malformed:
+        return None
+    sound = isinstance(told, dict) and len(told) <= 64 and len(data) <= MAX_METADATA
+    texts = sound and all(isinstance(text, str) for pair in told.items() for text in pair)
+    return told if texts and "" not in told else None
 
 
 def fields(form, body):

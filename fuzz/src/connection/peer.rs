@@ -91,6 +91,10 @@ pub(super) fn frame(input: &mut Input<'_>, mut give: impl FnMut(&Frame<'_>)) {
             stream,
             broken: number >= 128,
         },
+        19 if number >= 128 => Frame::Metadata {
+            id,
+            metadata: &bytes,
+        },
         19 => Frame::Stop { id, stream },
         _ => Frame::Goodbye { calls: id.into() },
     });

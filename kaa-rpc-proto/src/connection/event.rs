@@ -56,6 +56,9 @@ pub enum Event<'a> {
     Grant(Token, StreamNumber),
     /// The callee wants no more items of a stream that goes with one of our calls.
     Stop(Token, StreamNumber),
+    /// What the callee tells beside the outcome of one of our calls, whose final frame is yet to come; not
+    /// yet looked at.
+    Metadata(Token, &'a [u8]),
     /// The caller of a call that we serve no longer wants it.
     Cancel(CallId),
     /// There are places in the window.

@@ -65,6 +65,8 @@ struct Live {
     /// Of the streams that came with it, and of what it yields.
     streams: Vec<Receiving>,
     yields: Option<Box<Sending>>,
+    /// Metadata of its answer are queued.
+    has_metadata: bool,
 }
 
 impl Live {
@@ -146,6 +148,7 @@ impl Incoming {
                 number: self.accepted,
                 streams: (0..streams).map(|_| Receiving::new(local)).collect(),
                 yields: None,
+                has_metadata: false,
             })
         };
         if let Some(place) = self.calls.get_mut(index) {
@@ -348,6 +351,12 @@ impl Incoming {
             .filter(|live| live.number == number)?
             .streams
             .get_mut(usize::from(stream))
+    }
+
+    /// Metadata of an answer are to be sent. Says whether they may be.
+    pub(super) fn metadata(&mut self, id: CallId) -> bool {
+        self.live(id)
+            .is_some_and(|live| !std::mem::replace(&mut live.has_metadata, true))
     }
 
     /// Ends a live call. Its final frame is queued and ends at `end` in the stream.

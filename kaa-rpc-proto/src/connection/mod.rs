@@ -28,6 +28,7 @@ use crate::error::Violation;
 use crate::frame::{CallHead, CallId, Frame, ID_BYTES, LENGTH_BYTES, MAX_NAME};
 use crate::handshake::Opened;
 use crate::limits::Limits;
+use crate::metadata::Metadata;
 use incoming::Incoming;
 use outgoing::Outgoing;
 use pings::Pings;
@@ -203,6 +204,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Tells something beside the outcome of a call that we serve, which is yet to be ended. Nothing happens if
+    /// it has ended already, or something was told of it before.
+    pub fn metadata(&mut self, id: CallId, metadata: &Metadata) {
+        if !metadata.is_empty() && self.incoming.metadata(id) {
+            let metadata = &metadata.encoded();
+            self.push(&Frame::Metadata { id, metadata });
+        }
+    }
+
     /// A oneway call of this cost has ended; told to its caller with the next output.
     pub fn oneway_done(&mut self, cost: u32) {
         self.incoming.end_oneway(cost);
@@ -349,6 +359,10 @@ impl Connection {
             Frame::Stop { id, stream } => {
                 let token = self.outgoing.stopped(id, stream, self.written)?;
                 Ok(token.map_or(Event::Liveness, |token| Event::Stop(token, stream)))
+            }
+            Frame::Metadata { id, metadata } => {
+                let token = self.outgoing.metadata(id, self.written)?;
+                Ok(token.map_or(Event::Liveness, |token| Event::Metadata(token, metadata)))
             }
             // The final frame may have crossed the cancel: an id that is not live is no violation.
             Frame::Cancel { id } => Ok(if self.incoming.cancel(id)? {

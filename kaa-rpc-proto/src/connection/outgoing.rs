@@ -39,6 +39,8 @@ struct Live {
     /// `None`: nobody waits for it any more.
     token: Option<Token>,
     cancelled: bool,
+    /// Its answer has metadata, which came.
+    has_metadata: bool,
     cost: u64,
     /// Positions of the frame in the stream.
     start: u64,
@@ -88,6 +90,7 @@ impl Outgoing {
         let call = Call::Live(Live {
             token: Some(token),
             cancelled: false,
+            has_metadata: false,
             cost,
             start,
             end: end_of(start, length),
@@ -250,6 +253,19 @@ impl Outgoing {
         } else {
             Err(Violation::NoSuchStream { id, stream })
         }
+    }
+
+    /// Metadata of an answer came.
+    pub(super) fn metadata(
+        &mut self,
+        id: CallId,
+        written: u64,
+    ) -> Result<Option<Token>, Violation> {
+        let live = self.answered(id, written)?;
+        if std::mem::replace(&mut live.has_metadata, true) {
+            return Err(Violation::MetadataTwice(id));
+        }
+        Ok(live.token)
     }
 
     /// A `done` frame came, when the stream was written up to `written`.

@@ -21,6 +21,7 @@
 //! | 13 end | id: u32, stream: u8, broken: u8 |
 //! | 14 grant | id: u32, stream: u8, items: u32, bytes: u64 |
 //! | 15 stop | id: u32, stream: u8 |
+//! | 16 metadata | id: u32, metadata |
 
 mod head;
 mod reader;
@@ -28,6 +29,7 @@ mod reader;
 mod tests;
 
 use crate::error::Violation;
+use crate::metadata::MAX_METADATA;
 use reader::Reader;
 
 pub use head::CallHead;
@@ -62,6 +64,7 @@ const ITEM: u8 = 12;
 const END: u8 = 13;
 const GRANT: u8 = 14;
 const STOP: u8 = 15;
+const METADATA: u8 = 16;
 
 /// Identifies a live call in one direction: smaller than the window that the callee announced.
 pub type CallId = u32;
@@ -154,6 +157,14 @@ pub enum Frame<'a> {
         /// Which stream of that call.
         stream: StreamNumber,
     },
+    /// What the callee tells beside the outcome of a call, whose final frame is yet to come.
+    Metadata {
+        /// The call that it is told of.
+        id: CallId,
+        /// A MessagePack map from string to string, of at most [`MAX_METADATA`](crate::metadata::MAX_METADATA)
+        /// bytes.
+        metadata: &'a [u8],
+    },
     /// The caller no longer wants the result. The final frame still comes.
     Cancel {
         /// The call that is not wanted any more.
@@ -241,6 +252,10 @@ impl<'a> Frame<'a> {
                 room(out, items, bytes);
             }
             Self::Stop { id, stream } => begin_stream(out, STOP, id, stream),
+            Self::Metadata { id, metadata } => {
+                begin(out, METADATA, id);
+                out.extend_from_slice(metadata);
+            }
             Self::Cancel { id } => begin(out, CANCEL, id),
             Self::Done { calls, bytes } => {
                 out.push(DONE);
@@ -320,6 +335,15 @@ impl<'a> Frame<'a> {
                 id: reader.u32()?,
                 stream: reader.u8()?,
             },
+            METADATA => {
+                let (id, metadata) = (reader.u32()?, reader.all());
+                if metadata.len() > MAX_METADATA {
+                    return Err(Violation::Malformed(
+                        "metadata of an answer that are too long",
+                    ));
+                }
+                Self::Metadata { id, metadata }
+            }
             CANCEL => Self::Cancel { id: reader.u32()? },
             DONE => Self::Done {
                 calls: reader.u32()?,

@@ -57,6 +57,10 @@ fn all_kinds() -> Vec<Frame<'static>> {
             bytes: 7,
         },
         Frame::Stop { id: 7, stream: 1 },
+        Frame::Metadata {
+            id: 7,
+            metadata: b"\x81\xa1a\xa1b",
+        },
         Frame::Cancel { id: 3 },
         Frame::Done {
             calls: 4,

@@ -64,6 +64,7 @@ enum Heard {
     End(u32, u8),
     Grant(u32, u8, u32),
     Stop(u32, u8),
+    Metadata(u32),
 }
 
 impl Heard {
@@ -109,6 +110,10 @@ impl Heard {
                 bytes: u64::from(items) * 7,
             },
             Self::Stop(id, stream) => Frame::Stop { id, stream },
+            Self::Metadata(id) => Frame::Metadata {
+                id,
+                metadata: b"\x80",
+            },
         }
     }
 }
@@ -130,6 +135,7 @@ fn heard() -> impl Strategy<Value = Heard> {
         1 => (id(), stream()).prop_map(|(id, stream)| Heard::End(id, stream)),
         1 => (id(), stream(), items()).prop_map(|(id, stream, items)| Heard::Grant(id, stream, items)),
         1 => (id(), stream()).prop_map(|(id, stream)| Heard::Stop(id, stream)),
+        1 => id().prop_map(Heard::Metadata),
         5 => Just(Heard::Oneway),
         5 => id().prop_map(Heard::Result),
         2 => id().prop_map(Heard::Error),
@@ -272,7 +278,7 @@ impl Victim {
                 assert!(self.runs.contains(&id));
                 assert!(self.stopped.insert((id, number, stream)));
             }
-            Seen::Grant(token, _) | Seen::Stop(token, _) => {
+            Seen::Grant(token, _) | Seen::Stop(token, _) | Seen::Metadata(token, _) => {
                 assert!(self.waiting.contains(&token));
             }
         }

@@ -145,6 +145,10 @@ fn frames_are_as_the_document_shows() {
                 id: fields.number("id"),
                 stream: fields.number("stream"),
             },
+            "metadata" => Frame::Metadata {
+                id: fields.number("id"),
+                metadata: &metadata,
+            },
             "cancel" => Frame::Cancel {
                 id: fields.number("id"),
             },
@@ -171,7 +175,7 @@ fn frames_are_as_the_document_shows() {
         kinds.push(bytes[4]);
     }
     kinds.dedup();
-    assert_eq!(kinds, (1..=15).collect::<Vec<u8>>(), "each kind is shown");
+    assert_eq!(kinds, (1..=16).collect::<Vec<u8>>(), "each kind is shown");
 }
 
 #[test]

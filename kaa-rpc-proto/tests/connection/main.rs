@@ -9,6 +9,7 @@ mod driver;
 mod flow;
 mod hostile;
 mod hostile_items;
+mod metadata;
 mod model;
 mod output;
 mod pair;

@@ -125,6 +125,7 @@ impl Model {
                 end.runs(id)?;
                 end.serves.remove(&id);
             }
+            Frame::Metadata { id, .. } => drop(end.runs(id)?),
             Frame::Yield { id, .. } => streams.sent((1 - from, end.runs(id)?, None), length)?,
             Frame::Grant {
                 id,
@@ -215,7 +216,7 @@ impl Model {
                 let key = (to, end.live(id)?, Some(stream));
                 streams.given_back(key, Amount(items, bytes))?;
             }
-            Frame::Stop { id, .. } => drop(end.live(id)?),
+            Frame::Stop { id, .. } | Frame::Metadata { id, .. } => drop(end.live(id)?),
             // What comes for a call that has ended is nobody's any more.
             Frame::Item { id, stream, .. } => {
                 if let Some(number) = end.serves.get(&id) {
