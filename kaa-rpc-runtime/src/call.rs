@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaa_rpc_proto::msgpack::{self, Arguments};
+use kaa_rpc_proto::{Metadata, MetadataError};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 
 use crate::buffers;
@@ -16,6 +17,7 @@ use crate::channel::Channel;
 use crate::connection::{Name, Request, Started, pump};
 use crate::error::{Error, FromFailure};
 use crate::items::{BoxedSource, ItemSource, NoItems};
+use crate::scope;
 
 pub use progress::InProgress;
 
@@ -43,6 +45,8 @@ pub struct Call<'a, A, T, F = Error, Y = NoItems> {
     wants_items: bool,
     /// Streams that go with it, in the order of their numbers.
     sources: Vec<BoxedSource>,
+    /// What goes along, or why it cannot.
+    metadata: Option<Box<Result<Metadata, MetadataError>>>,
     marker: PhantomData<Outcomes<T, F, Y>>,
 }
 
@@ -60,6 +64,7 @@ impl<'a, A, T, F> Call<'a, A, T, F> {
             idempotent: false,
             wants_items: false,
             sources: Vec::new(),
+            metadata: None,
             marker: PhantomData,
         }
     }
@@ -89,6 +94,7 @@ impl<'a, A, T, F> Call<'a, A, T, F> {
             idempotent: self.idempotent,
             wants_items: true,
             sources: self.sources,
+            metadata: self.metadata,
             marker: PhantomData,
         }
     }
@@ -100,6 +106,23 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
     /// task of the channel's runtime. A call with streams is never sent twice.
     pub fn stream<I>(mut self, items: impl ItemSource<I>) -> Self {
         self.sources.push(items.into_source());
+        self
+    }
+
+    /// Sends something along beside the arguments, for the handler to find in
+    /// [`Context::metadata`](crate::Context::metadata). A key that was set before gets the new value.
+    ///
+    /// There is room for 64 entries and 8192 bytes, and no key is empty: more fails with
+    /// [`Error::Unencodable`], and nothing is sent.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let metadata = self
+            .metadata
+            .get_or_insert_with(|| Box::new(Ok(Metadata::new())));
+        if let Ok(map) = &mut **metadata
+            && let Err(error) = map.insert(key, value)
+        {
+            **metadata = Err(error);
+        }
         self
     }
 
@@ -165,6 +188,10 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
                 "a oneway call takes no streams along".to_owned(),
             ));
         }
+        let metadata = match along(self.metadata) {
+            Ok(metadata) => metadata,
+            Err(error) => return InProgress::failed(Error::Unencodable(error.to_string())),
+        };
         let mut arguments = buffers::take();
         let shape = match msgpack::encode_arguments(&mut arguments, &self.arguments) {
             Ok(shape) => shape,
@@ -184,6 +211,7 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
             name,
             arguments,
             shape,
+            metadata,
             timeout: self.timeout,
             deadline: None,
             depth: 0,
@@ -209,6 +237,19 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
             Err(error) => InProgress::failed(error),
         }
     }
+}
+
+/// What goes along with a call, encoded: what the user says, and the trace of the handler that makes it.
+fn along(metadata: Option<Box<Result<Metadata, MetadataError>>>) -> Result<Vec<u8>, MetadataError> {
+    let trace = scope::trace();
+    if metadata.is_none() && trace.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut metadata = metadata.map_or_else(|| Ok(Metadata::new()), |metadata| *metadata)?;
+    if let Some(trace) = trace {
+        trace.child().add_to(&mut metadata);
+    }
+    Ok(metadata.encoded())
 }
 
 impl<A, F, Y> Call<'_, A, (), F, Y> {

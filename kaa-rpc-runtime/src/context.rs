@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
+use kaa_rpc_proto::{Metadata, MetadataError};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -12,8 +13,10 @@ use crate::connection::{CallRef, Session};
 use crate::items::{Items, Yielder};
 use crate::peer::Peer;
 use crate::scope::{Scope, Scoped};
+use crate::told::Told;
+use crate::trace::TraceContext;
 
-/// What a handler knows about its call: the channel it came from, and its deadline.
+/// What a handler knows about its call: the channel it came from, its deadline, and what came along with it.
 ///
 /// Cheap to clone; a clone can go into a task.
 #[derive(Clone)]
@@ -21,14 +24,21 @@ pub struct Context {
     session: Arc<Session>,
     scope: Scope,
     call: CallRef,
+    told: Option<Arc<Told>>,
 }
 
 impl Context {
-    pub(crate) fn new(session: Arc<Session>, scope: Scope, call: CallRef) -> Self {
+    pub(crate) fn new(
+        session: Arc<Session>,
+        scope: Scope,
+        call: CallRef,
+        told: Option<Arc<Told>>,
+    ) -> Self {
         Self {
             session,
             scope,
             call,
+            told,
         }
     }
 
@@ -76,7 +86,44 @@ impl Context {
         self.scope.depth.saturating_sub(1)
     }
 
-    /// Lets calls made inside `future` inherit deadline and depth, as calls made by the handler itself
+    /// What the caller sent along beside the arguments. Decoded when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// If what came is not a map from text to text, within its bounds. A handler that gives the error on fails
+    /// with [`Error::BadArguments`](crate::Error::BadArguments) for its caller.
+    pub fn metadata(&self) -> Result<&Metadata, MetadataError> {
+        static NONE: Metadata = Metadata::new();
+        match &self.told {
+            Some(told) => told.metadata().map_err(Clone::clone),
+            None => Ok(&NONE),
+        }
+    }
+
+    /// Which trace the call belongs to, if it came with one. Calls that the handler makes go on with it by
+    /// themselves.
+    #[must_use]
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.told.as_ref()?.trace()
+    }
+
+    /// Tells the caller something beside the outcome of the call, whatever that will be. The caller finds it in
+    /// [`InProgress::metadata`](crate::InProgress::metadata). Nobody hears of it if the call is oneway, was
+    /// cancelled or is over.
+    ///
+    /// # Errors
+    ///
+    /// If the key is empty, or there is no room for the entry: 64 entries and 8192 bytes are allowed.
+    pub fn answer_metadata(
+        &self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Result<(), MetadataError> {
+        self.session
+            .answer_metadata(self.call, key.into(), value.into())
+    }
+
+    /// Lets calls made inside `future` inherit deadline, depth and trace, as calls made by the handler itself
     /// do. For what a handler spawns:
     ///
     /// ```ignore
@@ -86,6 +133,7 @@ impl Context {
         Scoped {
             future,
             scope: self.scope,
+            told: self.told.clone(),
         }
     }
 }

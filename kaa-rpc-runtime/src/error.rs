@@ -60,6 +60,11 @@ pub enum Error {
         /// How many, or how many bytes, and the limit.
         message: String,
     },
+    /// The other end does not let this one have the function, or not now. It did not run.
+    Refused {
+        /// What the other end said.
+        message: String,
+    },
     /// Too many calls stand around this one: each a handler that calls back.
     TooDeep {
         /// What the other end said.
@@ -90,6 +95,7 @@ impl Error {
                 | Self::WindowFull { .. }
                 | Self::RequestBytesFull { .. }
                 | Self::TooManyDetached { .. }
+                | Self::Refused { .. }
                 | Self::TooDeep { .. }
                 | Self::TimedOut { sent: false, .. }
                 | Self::TooLarge { sent: false, .. }
@@ -138,6 +144,7 @@ impl fmt::Display for Error {
                 "the calls in flight leave no room for this one in the {max_request_bytes} bytes that \
                  the other end accepts (max_request_bytes), and a call made inside a handler does not wait"
             ),
+            Self::Refused { message } => write!(f, "refused: {}", Escaped(message)),
             Self::TooDeep { message }
             | Self::TooManyDetached { message }
             | Self::TooLarge { message, .. } => Escaped(message).fmt(f),
@@ -367,6 +374,7 @@ impl FromFailure for Error {
                 closest: name,
                 message,
             })),
+            FailureKind::Refused => Self::Refused { message },
             FailureKind::TooDeep => Self::TooDeep { message },
             FailureKind::TooLarge => Self::TooLarge {
                 message,

@@ -59,6 +59,8 @@ mod server;
 mod side;
 mod status;
 mod text;
+mod told;
+mod trace;
 mod transport;
 
 pub use address::{Address, AddressError, TcpAddress, UnixAddress};
@@ -77,7 +79,7 @@ pub use items::{
 };
 pub use kaa_rpc_proto::handshake::HandshakeError;
 pub use kaa_rpc_proto::msgpack::{Arguments, Bytes, Integer, Kwargs, Timestamp, Value};
-pub use kaa_rpc_proto::{Limits, Violation, kwargs};
+pub use kaa_rpc_proto::{Limits, Metadata, MetadataError, Violation, kwargs};
 pub use open::ConnectError;
 pub use outcome::{Fault, NoError, Outcome, Throws};
 pub use peer::Peer;
@@ -88,6 +90,7 @@ pub use serve::functions::RegisterError;
 pub use serve::params::{Closure, Handler, Parameter, Params, params};
 pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
 pub use status::{Status, StatusWatch};
+pub use trace::{TraceContext, TraceParentError};
 #[cfg(feature = "process")]
 pub use transport::{Inherited, InheritedError};
 #[cfg(feature = "socket-activation")]

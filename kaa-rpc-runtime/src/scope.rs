@@ -1,7 +1,12 @@
 //! What the calls made inside a handler inherit from the call that it serves.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
 use tokio::time::Instant;
+
+use crate::told::Told;
+use crate::trace::TraceContext;
 
 /// Depth and deadline of the call that the running code serves.
 #[derive(Clone, Copy, Debug)]
@@ -13,11 +18,16 @@ pub(crate) struct Scope {
     /// No call is served, but a hook runs that greets the new connection of this channel
     /// (`Shared::id`).
     pub(crate) greets: Option<usize>,
+    /// What [`trace`] looks for is there. Calls in no trace pay no more than this.
+    pub(crate) told: bool,
 }
 
 thread_local! {
     /// Set around each poll of a handler, so that calls find it without being handed a context.
     static CURRENT: Cell<Option<Scope>> = const { Cell::new(None) };
+
+    /// What came along with the innermost served call with which something came.
+    static TOLD: RefCell<Option<Arc<Told>>> = const { RefCell::new(None) };
 }
 
 /// The scope of the handler that is being polled on this thread, if any.
@@ -25,20 +35,40 @@ pub(crate) fn current() -> Option<Scope> {
     CURRENT.get()
 }
 
-/// Makes `scope` the current one until the guard is dropped.
-pub(crate) fn enter(scope: Scope) -> Entered {
+/// The trace that the handler goes on with that is being polled on this thread, if any.
+pub(crate) fn trace() -> Option<TraceContext> {
+    if !current()?.told {
+        return None;
+    }
+    TOLD.try_with(|told| told.borrow().as_ref()?.trace().cloned())
+        .ok()
+        .flatten()
+}
+
+/// Makes `scope` the current one until the guard is dropped, with what came along with its call.
+pub(crate) fn enter(mut scope: Scope, told: Option<&Arc<Told>>) -> Entered {
+    scope.told = told.is_some();
     Entered {
         before: CURRENT.replace(Some(scope)),
+        told: told.and_then(|told| {
+            TOLD.try_with(|place| place.replace(Some(Arc::clone(told))))
+                .ok()
+        }),
     }
 }
 
 pub(crate) struct Entered {
     before: Option<Scope>,
+    /// If something took its place.
+    told: Option<Option<Arc<Told>>>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
         CURRENT.set(self.before);
+        if let Some(told) = self.told.take() {
+            let _ = TOLD.try_with(|place| place.replace(told));
+        }
     }
 }
 
@@ -49,6 +79,7 @@ pin_project_lite::pin_project! {
         #[pin]
         pub(crate) future: F,
         pub(crate) scope: Scope,
+        pub(crate) told: Option<Arc<Told>>,
     }
 }
 
@@ -60,7 +91,7 @@ impl<F: Future> Future for Scoped<F> {
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<F::Output> {
         let this = self.project();
-        let _entered = enter(*this.scope);
+        let _entered = enter(*this.scope, this.told.as_ref());
         this.future.poll(cx)
     }
 }

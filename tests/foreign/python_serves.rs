@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kaa_rpc_runtime::{
-    Bytes, CallError, Channel, CloseReason, ConnectError, Error, HandshakeError, Secret, Timestamp,
-    Value, kwargs, params,
+    Bytes, CallError, Channel, CloseReason, ConnectError, Context, Error, HandshakeError, Outcome,
+    Secret, Timestamp, Value, kwargs, params,
 };
 use kaa_tests::typed::{Defaults, Failure, LabClient, Level, Scalars, Shape, Tree, Type};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -50,6 +50,7 @@ impl Visit {
                     async move { Ok(tell.send(what)?) }
                 }),
             )
+            .register_fn("along", params([], along))
             .connect(&place.address)
             .await?;
         let session = channel
@@ -83,6 +84,15 @@ impl Visit {
     }
 }
 
+/// What came along, and back with something.
+async fn along(cx: Context) -> Outcome<BTreeMap<String, String>> {
+    cx.answer_metadata("told", "by Rust")?;
+    let metadata = cx.metadata()?.iter();
+    Ok(metadata
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect())
+}
+
 fn scalars() -> Scalars {
     Scalars {
         flag: true,
@@ -108,6 +118,34 @@ fn scalars() -> Scalars {
             (Value::List(vec![]), 4.into()),
         ]),
     }
+}
+
+#[tokio::test]
+async fn metadata_go_along_in_both_directions() -> TestResult {
+    let Some(visit) = Visit::new().await? else {
+        return Ok(());
+    };
+    let long = "ä".repeat(300);
+    let call = visit
+        .lab
+        .channel
+        .rpc::<BTreeMap<String, String>, _>("along", ());
+    let call = call.metadata("key", "value").metadata("long", &*long);
+    let (result, metadata) = call.start().with_metadata().await;
+    let expected = [
+        ("from", "python"),
+        ("key", "value"),
+        ("long", long.as_str()),
+    ];
+    assert_eq!(
+        result?,
+        expected
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
+    );
+    let told: Vec<_> = metadata.iter().collect();
+    assert_eq!(told, [("told", "by Rust"), ("empty", "")]);
+    visit.end().await
 }
 
 #[tokio::test]

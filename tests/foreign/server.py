@@ -103,6 +103,16 @@ def first(numbers: Input):
     return number
 
 
+def along():
+    """Passes on what came along, and tells what came back with that."""
+    context = Context.get()
+    call = context.connection.start("along", metadata={**context.metadata(), "from": "python"})
+    result = call.wait()
+    context.answer_metadata("told", (call.metadata or {}).get("told", "nothing"))
+    context.answer_metadata("empty", "")
+    return result
+
+
 class Notes:
     """Tells the sum of what was noted on its connection, once that is enough."""
 
@@ -142,6 +152,7 @@ def functions():
         "items.add": add,
         "items.first": first,
         "items.none": lambda numbers: None,
+        "along": along,
         "token": token,
         "leave": lambda: Context.get().connection.goodbye(),
     }

@@ -202,6 +202,7 @@ impl CallType<'_> {
         if !function.oneway {
             functions.push(self.timeout());
         }
+        functions.push(metadata());
         functions.extend(waiting());
         if !function.oneway {
             functions.push(resending());
@@ -365,6 +366,16 @@ impl CallType<'_> {
                 }
             }
         });
+    }
+}
+
+/// A setter for what goes along beside the arguments.
+fn metadata() -> TokenStream {
+    quote! {
+        /// Sends something along beside the arguments.
+        pub fn metadata(self, key: &str, value: &str) -> Self {
+            Self(self.0.metadata(key, value))
+        }
     }
 }
 

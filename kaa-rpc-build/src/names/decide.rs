@@ -20,6 +20,7 @@ use super::{
 const PROXY_METHODS: &[&str] = &["new", "at", "channel", "check"];
 /// Methods of every call that has setters.
 const CALL_METHODS: &[&str] = &[
+    "metadata",
     "timeout",
     "wait_until_ready",
     "fail_fast",

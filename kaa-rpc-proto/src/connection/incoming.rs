@@ -196,6 +196,14 @@ impl Incoming {
         self.calls.get(id as usize).is_some_and(live)
     }
 
+    /// Which call since opening the live one with this id is.
+    pub(super) fn number(&self, id: CallId) -> Option<u64> {
+        match &self.calls.get(id as usize)?.state {
+            State::Live(live) => Some(live.number),
+            _ => None,
+        }
+    }
+
     /// A cancel came. Says whether the call is live: its final frame may have crossed the cancel.
     pub(super) fn cancel(&mut self, id: CallId) -> Result<bool, Violation> {
         match self.calls.get_mut(id as usize) {

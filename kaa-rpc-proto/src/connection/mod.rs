@@ -283,6 +283,12 @@ impl Connection {
         self.incoming.is_live(id)
     }
 
+    /// Whether the call `id` of the other end is live, and is the one of this number.
+    #[must_use]
+    pub fn runs(&self, id: CallId, number: u64) -> bool {
+        self.incoming.number(id) == Some(number)
+    }
+
     /// Takes in a frame; `length` is what its length field said. Bytes that were written before the
     /// frame was read must have been reported by [`Self::wrote`]: what was not written cannot have
     /// been answered.

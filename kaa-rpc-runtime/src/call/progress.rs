@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use kaa_rpc_proto::msgpack::ScanLimits;
-use kaa_rpc_proto::{Failure, FailureKind};
+use kaa_rpc_proto::{Failure, FailureKind, Metadata};
 use serde::de::DeserializeOwned;
 
 use crate::buffers;
-use crate::connection::{Ended, Reader, Shared};
+use crate::connection::{Ended, Outcome, Reader, Shared};
 use crate::error::{BadResult, Error, FromFailure};
 use crate::items::{NoItems, decode};
 use crate::ratelimit::RateLimit;
@@ -32,6 +32,8 @@ pub struct InProgress<T, F = Error, Y = NoItems> {
     state: State,
     /// Of what it yields, if that was asked for.
     items: Option<Box<Reader>>,
+    /// What came beside the outcome, once that is there.
+    metadata: Option<Box<[u8]>>,
     marker: PhantomData<Outcomes<T, F, Y>>,
 }
 
@@ -50,6 +52,7 @@ impl<T, F, Y> InProgress<T, F, Y> {
         Self {
             state: State::Waiting(shared, slot),
             items: wants_items.then(Box::default),
+            metadata: None,
             marker: PhantomData,
         }
     }
@@ -58,6 +61,7 @@ impl<T, F, Y> InProgress<T, F, Y> {
         Self {
             state: State::Sent,
             items: None,
+            metadata: None,
             marker: PhantomData,
         }
     }
@@ -66,6 +70,7 @@ impl<T, F, Y> InProgress<T, F, Y> {
         Self {
             state: State::Failed(error),
             items: None,
+            metadata: None,
             marker: PhantomData,
         }
     }
@@ -110,9 +115,38 @@ impl<T, F, Y> InProgress<T, F, Y> {
         }
     }
 
+    /// What the other end told beside the outcome, once that is there: await the handle by reference, and ask
+    /// it then. Empty if it told nothing, or nothing that can be read.
+    ///
+    /// ```no_run
+    /// # use kaa_rpc_runtime::{Channel, Error};
+    /// # async fn example(channel: Channel) -> Result<(), Error> {
+    /// let mut call = channel.rpc::<u64, _>("scan", ()).start();
+    /// let found = (&mut call).await;
+    /// if let Some(version) = call.metadata().get("version") {
+    ///     println!("answered by {version}");
+    /// }
+    /// # found?; Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        let decoded = self.metadata.as_deref().map(Metadata::decode);
+        decoded.and_then(Result::ok).unwrap_or_default()
+    }
+
     /// Cancels the call, as dropping it does.
     pub fn cancel(self) {
         drop(self);
+    }
+}
+
+impl<T: DeserializeOwned, F: FromFailure, Y> InProgress<T, F, Y> {
+    /// The outcome, whatever it is, and what the other end told beside it.
+    ///
+    /// **Cancel safety:** dropping the future cancels the call.
+    pub async fn with_metadata(mut self) -> (Result<T, F>, Metadata) {
+        let outcome = (&mut self).await;
+        (outcome, self.metadata())
     }
 }
 
@@ -164,7 +198,9 @@ impl<T: DeserializeOwned, F: FromFailure, Y: DeserializeOwned> InProgress<T, F, 
                 if ready!(shared.poll_yields(*slot, reader, cx)) {
                     continue;
                 }
-                let ended = ready!(shared.poll_call(*slot, cx));
+                let outcome = ready!(shared.poll_call(*slot, cx));
+                let ended = outcome.ended;
+                self.metadata = outcome.metadata;
                 self.state = State::Ended(Arc::clone(shared), ended);
             }
             return Poll::Ready(match &self.state {
@@ -210,14 +246,16 @@ impl<T: DeserializeOwned, F: FromFailure, Y> Future for InProgress<T, F, Y> {
     ///
     /// If it is polled after it gave its outcome.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.ignore_items();
-        if let State::Waiting(shared, slot) = &self.state {
-            let ended = ready!(shared.poll_call(*slot, cx));
+        let this = &mut *self;
+        this.ignore_items();
+        if let State::Waiting(shared, slot) = &this.state {
+            let Outcome { ended, metadata } = ready!(shared.poll_call(*slot, cx));
             let limits = shared.scan_limits();
-            self.state = State::Over;
+            this.metadata = metadata;
+            this.state = State::Over;
             return Poll::Ready(outcome(ended, &limits));
         }
-        Poll::Ready(match std::mem::replace(&mut self.state, State::Over) {
+        Poll::Ready(match std::mem::replace(&mut this.state, State::Over) {
             State::Ended(shared, ended) => outcome(ended, &shared.scan_limits()),
             State::Sent => outcome(Ended::Sent, &ScanLimits::default()),
             State::Failed(error) => Err(F::from_error(error)),

@@ -1,6 +1,7 @@
 //! The calls of this end that somebody waits for.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::task::{Context, Poll, Waker};
 
 use kaa_rpc_proto::frame::{CallHead, CallId};
@@ -46,6 +47,28 @@ pub(super) enum Slot {
     Done(Ended),
 }
 
+/// Metadata of answers whose final frame has yet to come, or to be fetched, by the slots of their calls.
+#[derive(Default)]
+pub(super) struct Answers(HashMap<usize, Box<[u8]>>);
+
+impl Answers {
+    pub(super) fn add(&mut self, token: Token, metadata: &[u8]) {
+        self.0.insert(token as usize, metadata.into());
+    }
+
+    pub(super) fn take(&mut self, slot: usize) -> Option<Box<[u8]>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.remove(&slot)
+    }
+
+    /// The slot is another call's, or its call has not been answered after all.
+    pub(super) fn forget(&mut self, slot: usize) {
+        self.take(slot);
+    }
+}
+
 /// All calls of this end. At most the window is `Sent`; `Parked` ones are held by their handles.
 #[derive(Default)]
 pub(super) struct Callers {
@@ -54,6 +77,8 @@ pub(super) struct Callers {
     /// So many calls were kept, to be parked or sent again.
     pub(super) kept: u64,
     pub(super) streaming: Streaming,
+    /// Metadata of answers.
+    pub(super) told: Answers,
     /// Buffers for results: a caller that fetches one leaves an empty one of its own.
     spare: Vec<Vec<u8>>,
 }
@@ -87,6 +112,7 @@ impl Callers {
                 depth: request.depth,
                 remaining: now.and_then(|now| time.remaining(now)),
                 streams: request.streams,
+                metadata: &request.metadata,
                 ..CallHead::new(request.name.as_str())
             };
             match self.send(
@@ -147,6 +173,7 @@ impl Callers {
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
         let id = connection.call(token(slot), head, arguments)?;
+        self.told.forget(slot);
         entry.insert(Slot::Sent {
             id,
             name: name(),
@@ -174,6 +201,7 @@ impl Callers {
                     .deadline
                     .and_then(|_| parked.time.remaining(Instant::now())),
                 streams: self.streaming.streams(slot),
+                metadata: &parked.metadata,
                 ..CallHead::new(&parked.name)
             };
             // It may have been parked before the limits of the other end were known.
@@ -292,6 +320,7 @@ impl Callers {
             return;
         };
         self.streaming.forget(slot, after);
+        self.told.forget(slot);
         match removed {
             Slot::Sent { id, waker, .. } => {
                 if let Some(connection) = connection {

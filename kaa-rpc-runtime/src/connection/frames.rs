@@ -92,6 +92,7 @@ impl Driver {
                 }
                 state.unpark(after);
             }
+            Event::Metadata(token, metadata) => state.callers.told.add(token, metadata),
             Event::Cancel(id) => {
                 state.served.cancel(id, after);
                 // A function that runs to its end learns of it by its next item.

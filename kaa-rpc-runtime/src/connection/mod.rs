@@ -34,7 +34,7 @@ pub(crate) use inbox::Reader;
 pub(crate) use inputs::{CallRef, InputState};
 pub(crate) use opening::{Attempts, Hook, install, keep_connected};
 pub(crate) use pump::pump;
-pub(crate) use request::{Ended, Name, Request, Started};
+pub(crate) use request::{Ended, Name, Outcome, Request, Started};
 pub(crate) use served::{Responder, Running};
 pub(crate) use session::Session;
 pub(crate) use shared::{Setup, Shared, too_deep};

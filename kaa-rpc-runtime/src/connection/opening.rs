@@ -136,9 +136,10 @@ fn greet(shared: &Arc<Shared>, hook: &Hook) {
         depth: 0,
         deadline: None,
         greets: Some(shared.id()),
+        told: false,
     };
     let ran = {
-        let _entered = scope::enter(scope);
+        let _entered = scope::enter(scope, None);
         catch_unwind(AssertUnwindSafe(|| hook(channel)))
     };
     if ran.is_err() {

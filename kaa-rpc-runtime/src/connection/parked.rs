@@ -20,6 +20,7 @@ pub(super) struct Parked {
     pub(super) name: Cow<'static, str>,
     pub(super) arguments: Vec<u8>,
     pub(super) shape: Shape,
+    pub(super) metadata: Vec<u8>,
     pub(super) time: Time,
     pub(super) depth: u16,
     pub(super) oneway: bool,
@@ -74,6 +75,7 @@ impl Callers {
             name: request.name.keep(),
             arguments: request.arguments,
             shape: request.shape,
+            metadata: request.metadata,
             time,
             depth: request.depth,
             oneway: request.oneway,
@@ -105,7 +107,9 @@ impl Callers {
         let rank = if greets { Rank::Greets } else { Rank::Comes };
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
-        parked.place = self.waiting.add(slot, parked.arguments.len(), rank);
+        let bytes = parked.arguments.len() + parked.metadata.len();
+        parked.place = self.waiting.add(slot, bytes, rank);
+        self.told.forget(slot);
         entry.insert(Slot::Parked {
             parked,
             waker: None,
@@ -203,7 +207,8 @@ impl Callers {
             let error = match kept {
                 Some(mut parked) => match parked.again(sent, reason) {
                     Ok(()) if next => {
-                        let bytes = parked.arguments.len();
+                        let bytes = parked.arguments.len() + parked.metadata.len();
+                        self.told.forget(index);
                         parked.place = self.waiting.add_again(index, bytes, parked.order);
                         *place = Slot::Parked { parked, waker };
                         continue;

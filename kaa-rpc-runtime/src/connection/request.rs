@@ -46,6 +46,8 @@ pub(crate) struct Request<'a> {
     /// Encoded, in a buffer of the pool.
     pub(crate) arguments: Vec<u8>,
     pub(crate) shape: Shape,
+    /// Encoded; empty if there is none.
+    pub(crate) metadata: Vec<u8>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) depth: u16,
@@ -83,6 +85,13 @@ pub(crate) enum Ended {
     Error(Error),
     /// A oneway call was sent.
     Sent,
+}
+
+/// How a call ended, and what the other end told beside that.
+pub(crate) struct Outcome {
+    pub(crate) ended: Ended,
+    /// Encoded, as it came.
+    pub(crate) metadata: Option<Box<[u8]>>,
 }
 
 /// The time that a call may take, and when it is over.

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use kaa_rpc_proto::FailureKind;
 use kaa_rpc_proto::frame::CallId;
+use kaa_rpc_proto::{FailureKind, Metadata, MetadataError};
 use slab::Slab;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -17,11 +17,12 @@ use tokio::time::Instant;
 use super::callers::earlier;
 use super::inputs::CallRef;
 use super::session::Session;
-use super::state::After;
+use super::state::{After, State};
 use crate::scope::{self, Scope};
 use crate::serve::functions::{BoxedHandler, Registration};
 use crate::serve::reply::{self, Reply, drop_quietly};
 use crate::text::Escaped;
+use crate::told::Told;
 
 /// Calls whose handlers did not end at their first poll. At most the window.
 #[derive(Default)]
@@ -31,6 +32,8 @@ pub(super) struct Served {
     added: u64,
     /// The keys of `tasks` by call id.
     by_id: HashMap<CallId, usize>,
+    /// What calls that run have to tell beside their outcomes, by their numbers.
+    told: HashMap<u64, Metadata>,
     /// Serial functions that have a call running, and those that wait for its end.
     serial: HashMap<u64, VecDeque<(usize, Running)>>,
 }
@@ -178,6 +181,7 @@ impl Served {
             self.stop(key, Stop::Cancelled, after);
         }
         self.by_id.clear();
+        self.told.clear();
     }
 }
 
@@ -187,14 +191,21 @@ pub(crate) struct Running {
     /// Before `responder`, so that it is dropped first: the slot is held until the handler is gone.
     handler: Option<BoxedHandler>,
     scope: Scope,
+    told: Option<Arc<Told>>,
     responder: Responder,
 }
 
 impl Running {
-    pub(crate) fn new(handler: BoxedHandler, scope: Scope, responder: Responder) -> Self {
+    pub(crate) fn new(
+        handler: BoxedHandler,
+        scope: Scope,
+        told: Option<Arc<Told>>,
+        responder: Responder,
+    ) -> Self {
         Self {
             handler: Some(handler),
             scope,
+            told,
             responder,
         }
     }
@@ -240,7 +251,7 @@ impl Future for Running {
             return Poll::Ready(());
         };
         let polled = {
-            let _entered = scope::enter(this.scope);
+            let _entered = scope::enter(this.scope, this.told.as_ref());
             // A handler that panicked is dropped and never touched again.
             catch_unwind(AssertUnwindSafe(|| handler.poll(cx)))
         };
@@ -346,6 +357,7 @@ impl Responder {
             };
             if state.of_session(&session).is_some() {
                 state.inputs.end_call(self.call, after);
+                state.tell(self.call, &session);
             }
             state.answer(self.call.id, self.cost, reply, &session, after);
             self.leave_serial(&mut state.served)
@@ -361,6 +373,45 @@ impl Responder {
             served.leave_serial(queue)
         } else {
             None
+        }
+    }
+}
+
+impl Session {
+    /// Keeps what is to be told beside the outcome of a call.
+    pub(crate) fn answer_metadata(
+        &self,
+        call: CallRef,
+        key: String,
+        value: String,
+    ) -> Result<(), MetadataError> {
+        self.shared().with(|state, _| {
+            let runs = call.id.is_some_and(|id| {
+                let connection = state.of_session(self);
+                connection.is_some_and(|connection| connection.runs(id, call.number))
+            });
+            if !runs {
+                return Metadata::new().insert(key, value);
+            }
+            state
+                .served
+                .told
+                .entry(call.number)
+                .or_default()
+                .insert(key, value)
+        })
+    }
+}
+
+impl State {
+    /// A call is about to be answered.
+    fn tell(&mut self, call: CallRef, session: &Session) {
+        if let Some(id) = call.id
+            && !self.served.told.is_empty()
+            && let Some(metadata) = self.served.told.remove(&call.number)
+            && let Some(connection) = self.of_session(session)
+        {
+            connection.metadata(id, &metadata);
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::callers::earlier;
-use super::request::{Ended, Request, Started, timed_out};
+use super::request::{Outcome, Request, Started, timed_out};
 use super::session::Session;
 use super::state::{After, Closing, Phase, State, in_time};
 use crate::close::CloseReason;
@@ -167,9 +167,15 @@ impl Shared {
         })
     }
 
-    pub(crate) fn poll_call(&self, slot: usize, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(crate) fn poll_call(&self, slot: usize, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut replaced = None;
-        let polled = self.lock().callers.poll(slot, cx, &mut replaced);
+        let mut state = self.lock();
+        let polled = state.callers.poll(slot, cx, &mut replaced);
+        let polled = polled.map(|ended| Outcome {
+            ended,
+            metadata: state.callers.told.take(slot),
+        });
+        drop(state);
         // Not under the lock: what a waker owns may be a handle of this very connection.
         drop(replaced);
         polled

@@ -18,6 +18,7 @@ use crate::connection::{CallRef, Responder, Running, Session, Shared, too_deep};
 use crate::context::Context;
 use crate::scope::{self, Scope};
 use crate::text::Escaped;
+use crate::told::Told;
 
 /// A first poll that takes longer is reported: all other calls of the channel wait for it.
 const SLOW: Duration = Duration::from_millis(1);
@@ -99,7 +100,8 @@ impl Dispatcher {
             self.answer(call.id, cost, unknown(&self.table, head.name));
             return Dispatched::Settled;
         };
-        match self.prepare(&function, call, head, arguments) {
+        let told = Told::new(head.metadata);
+        match self.prepare(&function, call, head, arguments, told.as_ref()) {
             Err(refusal) => {
                 self.answer(call.id, cost, refusal.reply(head.name));
                 Dispatched::Settled
@@ -107,7 +109,7 @@ impl Dispatcher {
             Ok((handler, scope)) => {
                 let responder =
                     Responder::new(Arc::clone(&self.session), Arc::clone(&function), call, cost);
-                let running = Running::new(handler, scope, responder);
+                let running = Running::new(handler, scope, told, responder);
                 self.enter(&function, running)
             }
         }
@@ -128,6 +130,7 @@ impl Dispatcher {
         call: CallRef,
         head: &CallHead<'_>,
         arguments: &[u8],
+        told: Option<&Arc<Told>>,
     ) -> Result<(super::functions::BoxedHandler, Scope), Refusal> {
         let limit = self.shared().limits().max_depth;
         if u32::from(head.depth) > limit {
@@ -147,15 +150,16 @@ impl Dispatcher {
             depth: head.depth.saturating_add(1),
             deadline,
             greets: None,
+            told: false,
         };
         let mut reader =
             ArgumentReader::new(arguments, &self.shared().scan_limits()).map_err(|error| {
                 Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
             })?;
-        let cx = Context::new(Arc::clone(&self.session), scope, call);
+        let cx = Context::new(Arc::clone(&self.session), scope, call, told.cloned());
         // Decoding runs user code too: a hand-written `Deserialize`, a conversion.
         // So does a closure before it gives its future, and that may call back already.
-        let _entered = scope::enter(scope);
+        let _entered = scope::enter(scope, told);
         match catch_unwind(AssertUnwindSafe(|| function.run(cx, &mut reader))) {
             Ok(Ok(handler)) => Ok((handler, scope)),
             Ok(Err(error)) => Err(Refusal::Arguments(error)),

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use kaa_rpc_proto::msgpack::{self, Shape};
-use kaa_rpc_proto::{Failure, FailureKind};
+use kaa_rpc_proto::{Failure, FailureKind, MetadataError};
 use serde::Serialize;
 
 use crate::buffers;
@@ -63,6 +63,12 @@ pub(crate) fn encode<R: Serialize, E: DeclaredError>(outcome: Outcome<R, E>) -> 
             })),
             Err(error) => unencodable("error", &error),
         },
+        // What came along is not as the handler must expect it.
+        Err(Throws::Fault(fault))
+            if matches!(fault.error().downcast_ref(), Some(MetadataError::Malformed)) =>
+        {
+            Reply::failure(FailureKind::BadArguments, fault.to_string())
+        }
         Err(Throws::Fault(fault)) => Reply::Failure(Box::new(describe(&fault))),
     }
 }

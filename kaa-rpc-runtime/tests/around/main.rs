@@ -1,0 +1,4 @@
+//! What goes around calls: metadata, traces, interceptors, and what watches them.
+
+mod metadata;
+mod traces;
