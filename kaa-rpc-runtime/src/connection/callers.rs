@@ -238,6 +238,7 @@ impl Callers {
                 Ok(Some(id)) => {
                     self.streaming.sent(slot, id, after);
                     if detached && !self.streaming.detach(slot) {
+                        self.streaming.forget(slot, after);
                         connection.detach(id);
                         self.slots.remove(slot);
                         continue;

@@ -137,14 +137,16 @@ impl Callers {
                 self.waiting.remove(parked.place);
                 let detached = parked.place.is_detached();
                 *place = Slot::Done(Ended::Error(parked.failure(reason)));
-                over.push(index);
-                if detached {
-                    self.slots.remove(index);
-                }
+                over.push((index, detached));
             }
         }
-        for index in over {
+        for (index, detached) in over {
             self.settle_streams(index, after);
+            if detached {
+                // Nobody fetches its outcome.
+                self.streaming.forget(index, after);
+                self.slots.try_remove(index);
+            }
         }
     }
 

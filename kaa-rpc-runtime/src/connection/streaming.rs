@@ -340,10 +340,11 @@ impl Shared {
             };
             after.discard(output.waker);
             let (slot, stream) = output.of;
-            // The key may be used again, and the slot too if the call is over.
-            if output.state != OutputState::Over
-                && let Some(call) = state.callers.streaming.get(slot)
+            // The key may be used again, by a stream that has nothing to do with this call. If the call is
+            // over, its slot may be used again, too, by one whose streams have other keys.
+            if let Some(call) = state.callers.streaming.get(slot)
                 && let Some(place) = call.outputs.get_mut(usize::from(stream))
+                && *place == key
             {
                 *place = usize::MAX;
             }

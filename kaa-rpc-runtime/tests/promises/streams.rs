@@ -218,6 +218,49 @@ fn who_wants_no_more_stops_the_source() {
     });
 }
 
+/// What is kept of a stream that was stopped is used for the next one, while its call goes on.
+#[test]
+fn a_stream_that_was_stopped_does_not_end_the_next_one_with_its_call() {
+    everywhere(async |over| {
+        let (probe, mut told) = probe();
+        let gate = probe.clone();
+        let stop = move |numbers: Items<u64>| {
+            let run = probe.run(0);
+            async move {
+                drop(numbers);
+                Ok(run.await)
+            }
+        };
+        let ends = connect(
+            over,
+            |side| summing(side).function("stop", params(["numbers"], stop)),
+            plain,
+        )
+        .await;
+        let (source, _, mut dropped) = numbers(u64::MAX);
+        let stopped = ends
+            .client
+            .rpc::<u64, _>("stop", FIRST)
+            .stream(source)
+            .start();
+        assert_eq!(told.next().await, Was::Started(0));
+        assert_eq!(dropped.recv().await, None);
+
+        let (mut sender, items) = item_channel::<u64>();
+        let next = ends
+            .client
+            .rpc::<(u64, u64), _>("sum", FIRST)
+            .stream(items)
+            .start();
+        sender.give(&1).await.unwrap();
+        gate.let_go(1);
+        assert_eq!(stopped.await.unwrap(), 0);
+        sender.give(&2).await.unwrap();
+        sender.finish().await.unwrap();
+        assert_eq!(next.await.unwrap(), (3, 2));
+    });
+}
+
 #[test]
 fn a_call_that_is_cancelled_or_over_lets_its_source_go() {
     everywhere(async |over| {

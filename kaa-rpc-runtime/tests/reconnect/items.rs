@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use kaa_rpc_runtime::{
-    Context, Error, Items, Retry, StreamArgument, TakeError, item_channel, params,
+    Context, Error, Items, Limits, Retry, StreamArgument, TakeError, item_channel, item_iter,
+    params,
 };
 use tokio::sync::mpsc;
 
 use crate::world::World;
-use crate::{Log, connected, in_time};
+use crate::{Log, connected, in_time, lost};
 
 /// `count(token, items)` gives so many numbers, then waits for leave.
 fn counting(log: &Log) -> kaa_rpc_runtime::ServerBuilder {
@@ -95,4 +96,60 @@ async fn a_call_with_a_stream_is_never_sent_again_and_both_ends_of_the_stream_le
     // The next connection has streams of its own.
     let note: u64 = in_time(channel.rpc("note", (1,))).await.unwrap();
     assert_eq!(note, 1);
+}
+
+/// Nothing is left of a call that nobody holds and that is not sent any more, so the next call in its place
+/// has no streams.
+#[tokio::test(start_paused = true)]
+async fn a_detached_call_that_is_not_sent_leaves_nothing_of_its_stream() {
+    let log = Log::new();
+    let sum = async |mut numbers: Items<u64>| {
+        let mut sum = 0;
+        while let Some(number) = numbers.next().await? {
+            sum += number;
+        }
+        Ok(sum)
+    };
+    let limits = Limits {
+        max_calls: 2,
+        ..Limits::default()
+    };
+    let server = || {
+        let server = log.server().limits(limits);
+        server.register_fn("sum", params(["numbers"], sum))
+    };
+    let world = World::with(server());
+    let channel = connected(&world, |builder| builder).await;
+    let mut watch = channel.watch_status();
+    let waiting = [1, 2].map(|token| channel.rpc::<u64, _>("wait", (token,)).start());
+    log.reaches(2).await;
+    // There is no room for it, and it waits for no other connection.
+    channel
+        .rpc::<u64, _>("sum", (StreamArgument(0),))
+        .stream(item_iter([1_u64, 2]))
+        .fail_fast()
+        .start()
+        .detach();
+    world.kill();
+    lost(&mut watch).await;
+    for call in waiting {
+        in_time(call).await.unwrap_err();
+    }
+    world.serve(server());
+    in_time(channel.opened()).await.unwrap();
+
+    let (mut sender, numbers) = item_channel::<u64>();
+    let summing = channel
+        .rpc::<u64, _>("sum", (StreamArgument(0),))
+        .stream(numbers)
+        .start();
+    in_time(sender.give(&1)).await.unwrap();
+    // The second one waits for room.
+    let notes = [3, 4].map(|token| channel.rpc::<u64, _>("note", (token,)).start());
+    for note in notes {
+        in_time(note).await.unwrap();
+    }
+    in_time(sender.give(&2)).await.unwrap();
+    in_time(sender.finish()).await.unwrap();
+    assert_eq!(in_time(summing).await.unwrap(), 3);
 }
