@@ -119,7 +119,7 @@ impl Driver {
                     connection.yields_taken(ignored, 1, value.len() as u64);
                 }
             }
-            Event::Credit(id) => state.inputs.wake_giver(id, after),
+            Event::Credit(id) => state.inputs.wake_givers(id, after),
             Event::Item {
                 id,
                 number,

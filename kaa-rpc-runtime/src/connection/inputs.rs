@@ -9,7 +9,7 @@ use slab::Slab;
 
 use super::inbox::{Inbox, Reader};
 use super::session::Session;
-use super::state::{After, State};
+use super::state::{After, State, add_waker};
 use crate::items::{EncodedItem, GiveError};
 
 /// Names a call that is served, on one connection.
@@ -29,8 +29,8 @@ pub(super) struct Inputs {
     /// Streams that a handler has, owned by their handles.
     inputs: Slab<Input>,
     by_call: HashMap<(CallId, StreamNumber), usize>,
-    /// Handlers that have no room for another item.
-    givers: HashMap<CallId, Waker>,
+    /// Who has an item to give and no room for it: several tasks of a handler may.
+    givers: HashMap<CallId, Vec<Waker>>,
 }
 
 struct Input {
@@ -111,16 +111,18 @@ impl Inputs {
     }
 
     /// There is room for more items of the call, or nobody wants them: its handler is to look again.
-    pub(super) fn wake_giver(&mut self, id: CallId, after: &mut After) {
-        if !self.givers.is_empty() {
-            after.wake(self.givers.remove(&id));
+    pub(super) fn wake_givers(&mut self, id: CallId, after: &mut After) {
+        if !self.givers.is_empty()
+            && let Some(givers) = self.givers.get_mut(&id)
+        {
+            after.wake_all(givers);
         }
     }
 
     /// The call was cancelled. That is the last that its caller says of it: no ends of streams come, for
     /// which a function that runs to its end would wait.
     pub(super) fn cancel_call(&mut self, id: CallId, after: &mut After) {
-        self.wake_giver(id, after);
+        self.wake_givers(id, after);
         for (_, input) in &mut self.inputs {
             if input.call.0 == id && input.state == InputState::Open {
                 input.state = InputState::Broken;
@@ -132,7 +134,8 @@ impl Inputs {
     /// The call is over.
     pub(super) fn end_call(&mut self, call: CallRef, after: &mut After) {
         let Some(id) = call.id else { return };
-        self.wake_giver(id, after);
+        self.wake_givers(id, after);
+        self.givers.remove(&id);
         for stream in 0..call.streams {
             if let Some(key) = self.by_call.remove(&(id, stream)) {
                 self.close(key, after);
@@ -142,8 +145,8 @@ impl Inputs {
 
     /// The connection is gone.
     pub(super) fn end_all(&mut self, after: &mut After) {
-        for (_, waker) in self.givers.drain() {
-            after.wake(Some(waker));
+        for (_, mut givers) in self.givers.drain() {
+            after.wake_all(&mut givers);
         }
         let keys: Vec<usize> = self.by_call.drain().map(|(_, key)| key).collect();
         for key in keys {
@@ -183,8 +186,7 @@ impl Session {
             };
             match given {
                 Err(CannotSend::NoCredit) => {
-                    let waker = cx.waker().clone();
-                    after.discard(state.inputs.givers.insert(id, waker));
+                    add_waker(state.inputs.givers.entry(id).or_default(), cx.waker());
                     Poll::Pending
                 }
                 Err(CannotSend::Backlog) => {

@@ -90,6 +90,10 @@ impl After {
         self.wakers.extend(waker);
     }
 
+    pub(super) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
+        self.wakers.append(wakers);
+    }
+
     pub(super) fn discard(&mut self, waker: Option<Waker>) {
         self.discarded.extend(waker);
     }
@@ -113,6 +117,13 @@ impl After {
         self.aborts.drain(..).for_each(|handle| handle.abort());
         self.dropped.drain(..).for_each(drop_quietly);
         woken
+    }
+}
+
+/// Adds a waker, unless it is there already.
+pub(super) fn add_waker(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|other| other.will_wake(waker)) {
+        wakers.push(waker.clone());
     }
 }
 
@@ -185,9 +196,7 @@ impl State {
 
     /// Whoever this waker belongs to is to look again when enough was written.
     pub(super) fn block(&mut self, waker: &Waker) {
-        if !self.blocked.iter().any(|other| other.will_wake(waker)) {
-            self.blocked.push(waker.clone());
-        }
+        add_waker(&mut self.blocked, waker);
     }
 
     /// Something was written, or the connection is gone.
@@ -200,7 +209,7 @@ impl State {
             .connection()
             .is_some_and(|connection| connection.has_backlog());
         if !backlog {
-            after.wakers.append(&mut self.blocked);
+            after.wake_all(&mut self.blocked);
         }
     }
 

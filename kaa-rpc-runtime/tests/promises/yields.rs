@@ -226,6 +226,46 @@ fn hostile_44_a_slow_taker_stops_its_own_function_and_nobody_else() {
 }
 
 #[test]
+fn several_tasks_of_a_function_may_give_at_once() {
+    everywhere(async |over| {
+        let together = async |cx: Context, each: u64| {
+            let items: Arc<Yielder<u64>> = Arc::new(cx.yielder());
+            let tasks: Vec<_> = (0..3)
+                .map(|_| {
+                    let items = Arc::clone(&items);
+                    tokio::spawn(async move {
+                        for number in 0..each {
+                            items.give(&number).await?;
+                        }
+                        Ok::<_, GiveError>(())
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await??;
+            }
+            Ok(3 * each)
+        };
+        let ends = connect(
+            over,
+            |side| side.function("together", params(["each"], together)),
+            |side| side.limits(window(2)),
+        )
+        .await;
+        let mut numbers = ends
+            .client
+            .rpc::<u64, _>("together", (100,))
+            .items::<u64>()
+            .start();
+        let mut count = 0;
+        while numbers.next().await.unwrap().is_some() {
+            count += 1;
+        }
+        assert_eq!(numbers.finish().await.unwrap(), count);
+    });
+}
+
+#[test]
 fn dropping_the_handle_drops_the_function_at_its_next_item() {
     everywhere(async |over| {
         let given = Arc::new(AtomicU64::new(0));
