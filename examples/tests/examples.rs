@@ -387,7 +387,7 @@ fn a_host_survives_its_plugins() {
              ended: signal: 6 (SIGABRT)",
             "fragile: the child process ended: signal: 6 (SIGABRT)",
             "stuck: timed out calling `apply`",
-            "stuck: the channel was closed before all its calls had ended",
+            "stuck: the channel was closed before all its calls had ended (close_timeout)",
             "missing: no plugin, exit status: 1",
             "shout: HELLO WORLD!",
             "2 plugins are left",

@@ -17,7 +17,8 @@ pub enum CloseReason {
     Closed,
     /// The other end said goodbye.
     ClosedByPeer,
-    /// The time for an orderly close was over before all calls had ended.
+    /// The time for an orderly close, the `close_timeout` of one of the ends, was over before all calls had
+    /// ended.
     CloseTimedOut,
     /// The other end went away without a goodbye: it crashed or was killed, most often.
     Ended,
@@ -67,7 +68,7 @@ impl fmt::Display for CloseReason {
             Self::Closed => f.write_str("this end closed the channel"),
             Self::ClosedByPeer => f.write_str("the other end closed the channel"),
             Self::CloseTimedOut => {
-                f.write_str("the channel was closed before all its calls had ended")
+                f.write_str("the channel was closed before all its calls had ended (close_timeout)")
             }
             Self::Ended => f.write_str("the other end went away without a goodbye"),
             Self::Lost(error) => write!(f, "the connection broke: {error}"),

@@ -105,7 +105,7 @@ pub enum ConnectError {
     },
     /// The connection broke during the handshake.
     Io(io::Error),
-    /// It took too long.
+    /// It took longer than the builder's `open_timeout`.
     TimedOut(Duration),
     /// At a server: it had shown nothing of itself when others came that needed its place, or had
     /// nobody left to displace.
@@ -197,7 +197,10 @@ impl fmt::Display for ConnectError {
                 write!(f, "`{program}` opened no channel and was killed: {error}")
             }
             Self::Io(error) => write!(f, "the connection broke while it was opened: {error}"),
-            Self::TimedOut(limit) => write!(f, "the connection did not open within {limit:?}"),
+            Self::TimedOut(limit) => write!(
+                f,
+                "the connection did not open within {limit:?} (open_timeout)"
+            ),
             Self::Crowded { places } => write!(
                 f,
                 "let go before it was opened: all {places} places for connections that have yet to \
