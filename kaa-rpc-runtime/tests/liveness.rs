@@ -138,7 +138,11 @@ fn a_process_that_is_stopped_for_longer_loses_its_channel() {
 #[test]
 fn without_keepalive_a_stopped_process_keeps_its_channel() {
     with_client(
-        ServerBuilder::without_keepalive,
+        // What was set before would close it several times over.
+        |server| {
+            let short = Duration::from_millis(50);
+            server.keepalive(short, short).without_keepalive()
+        },
         &async |client: &Client, channel: &Channel| {
             client.signal("STOP");
             tokio::time::sleep(Duration::from_millis(600)).await;

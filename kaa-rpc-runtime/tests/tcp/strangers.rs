@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use kaa_rpc_proto::handshake::{InstanceId, KeyId, Keys, Settings, Transport, client};
 use kaa_rpc_proto::noise::{AwaitSecond, Records, Split, start};
-use kaa_rpc_runtime::Server;
+use kaa_rpc_runtime::{Channel, ConnectError, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::{LOOPBACK, builder, in_time, is_served};
 
@@ -215,17 +216,31 @@ async fn hostile_15_a_record_of_an_impossible_length_closes() {
     }
 }
 
+/// Who has the only place does not go for others, so it is free only when the time is over.
 #[tokio::test]
 async fn hostile_04_places_that_strangers_take_are_free_again_at_the_deadline() {
-    let limit = Duration::from_secs(1);
-    let server = builder().open_timeout(limit).bind(LOOPBACK).await.unwrap();
-    let mut strangers = Vec::new();
-    for _ in 0..300 {
-        strangers.push(connect(&server).await);
-    }
-    // Beyond the 256 places: this client waits, and gets in.
+    let limit = Duration::from_secs(3);
+    let (told, mut telling) = mpsc::unbounded_channel();
+    let server = builder()
+        .open_timeout(limit)
+        .max_opening(1)
+        .on_rejected(move |rejected| told.send(rejected.error).unwrap())
+        .bind(LOOPBACK)
+        .await
+        .unwrap();
+    // It has shown the secret, and says nothing more.
+    let _holder = Raw::connect(&server).await;
     let address = server.address().to_string();
-    let client = kaa_rpc_runtime::Channel::builder(&crate::secret()).connect(&address);
-    let client = in_time(client).await.unwrap();
-    assert_eq!(crate::ask(&client).await, 42);
+    in_time(Channel::connect(&address, &crate::secret()))
+        .await
+        .unwrap_err();
+    let refused = in_time(telling.recv()).await.unwrap();
+    assert!(
+        matches!(refused, ConnectError::Crowded { places: 1 }),
+        "{refused}"
+    );
+    let over = in_time(telling.recv()).await.unwrap();
+    assert!(matches!(over, ConnectError::TimedOut(_)), "{over}");
+    assert!(over.to_string().contains("open_timeout"), "{over}");
+    is_served(&server).await;
 }
