@@ -10,7 +10,7 @@ use crate::common::raw::{self, Came, NOTHING, Peer};
 use crate::common::{Was, multi_threaded, private_address, secret};
 use crate::stage::Stage;
 
-fn failure(came: &Came) -> Failure {
+pub(crate) fn failure(came: &Came) -> Failure {
     match came.frame() {
         Frame::Error { failure, .. } => Failure::decode(failure, &Default::default()),
         other => panic!("{other:?}"),
@@ -444,4 +444,30 @@ fn hostile_48_a_client_survives_a_hostile_server() {
             assert!(matches!(*reason, CloseReason::Violation(_)), "{reason:?}");
         }
     }
+}
+
+#[test]
+fn hostile_36_a_peer_that_makes_a_handler_panic_harms_itself_alone() {
+    let mut stage = Stage::with(multi_threaded(), Limits::default(), |server| {
+        let now = async |_: u64| -> kaa_rpc_runtime::Outcome<u64> { panic!("at once") };
+        let later = async |_: u64| -> kaa_rpc_runtime::Outcome<u64> {
+            tokio::task::yield_now().await;
+            panic!("as a task")
+        };
+        server
+            .register_fn("panic", kaa_rpc_runtime::params(["n"], now))
+            .register_fn("panic_later", kaa_rpc_runtime::params(["n"], later))
+    });
+    let mut guest = stage.guest();
+    for round in 0..50 {
+        guest
+            .peer
+            .call(0, ["panic", "panic_later"][round % 2], (1,));
+        let failure = failure(&guest.peer.receive().unwrap());
+        assert_eq!(failure.kind, FailureKind::Panic, "{failure:?}");
+    }
+    guest.peer.call(0, "add", (1, 2));
+    let sum = guest.peer.receive().unwrap();
+    assert_eq!(sum.frame(), Frame::Result { id: 0, value: &[3] });
+    stage.assert_honest_is_served();
 }

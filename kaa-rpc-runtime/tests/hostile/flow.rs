@@ -1,11 +1,13 @@
 //! Windows, floods, peers that do not read, and sudden ends.
 
+use std::time::{Duration, Instant};
+
 use kaa_rpc_proto::frame::{CallHead, Frame};
 use kaa_rpc_proto::{Failure, FailureKind, Violation};
-use kaa_rpc_runtime::{CloseReason, Error, InProgress, Limits};
+use kaa_rpc_runtime::{Channel, CloseReason, Error, InProgress, Limits};
 
 use crate::common::raw::{self, NOTHING};
-use crate::common::{Was, multi_threaded, single_threaded};
+use crate::common::{Was, multi_threaded, secret, single_threaded};
 use crate::stage::{Guest, Stage};
 
 fn narrow() -> Limits {
@@ -221,6 +223,95 @@ fn hostile_42_results_that_are_not_read_are_bounded_by_the_window() {
     let reason = stage.runtime.block_on(guest.channel.closed());
     assert!(matches!(*reason, CloseReason::Violation(_)), "{reason:?}");
     stage.assert_honest_is_served();
+}
+
+/// The peer reads nothing until the call, of which a part is in the socket, was given up.
+#[test]
+fn hostile_49_a_call_that_is_dropped_half_written_goes_out_whole() {
+    let mut stage = Stage::new(multi_threaded());
+    let mut guest = stage.guest();
+    let big = "x".repeat(4 << 20);
+    for round in 0..5_u32 {
+        let call: InProgress<u64> = guest.channel.rpc("back", (&big,)).start();
+        stage.assert_honest_is_served();
+        drop(call);
+        stage.assert_honest_is_served();
+        let came = guest.peer.receive().unwrap();
+        let Frame::Call { id, arguments, .. } = came.frame() else {
+            panic!("{came:?}")
+        };
+        assert!(arguments.len() > big.len(), "round {round}");
+        let cancel = guest.peer.receive().unwrap();
+        assert_eq!(cancel.frame(), Frame::Cancel { id });
+        guest.peer.result(id, round);
+        // The stream is whole: the next call has its answer.
+        let next: InProgress<u64> = guest.channel.rpc("back", (round,)).start();
+        let came = guest.peer.receive().unwrap();
+        let Frame::Call { id, .. } = came.frame() else {
+            panic!("{came:?}")
+        };
+        guest.peer.result(id, round);
+        assert_eq!(stage.runtime.block_on(next).unwrap(), u64::from(round));
+    }
+}
+
+/// A peer that never ends its part of a close: the time is over, its handler stopped, and others go on.
+#[test]
+fn hostile_50_a_close_that_is_held_up_ends_at_its_time_and_holds_up_nobody() {
+    let limit = Duration::from_millis(500);
+    let mut stage = Stage::with(multi_threaded(), Limits::default(), |server| {
+        server.close_timeout(limit)
+    });
+    let mut guest = stage.guest();
+    guest.peer.call(0, "wait", (1,));
+    assert_eq!(stage.runtime.block_on(stage.told.next()), Was::Started(1));
+    let began = Instant::now();
+    let closing = stage.runtime.spawn({
+        let channel = guest.channel.clone();
+        async move { channel.close().await }
+    });
+    let goodbye = guest.peer.receive().unwrap();
+    assert!(
+        matches!(goodbye.frame(), Frame::Goodbye { .. }),
+        "{goodbye:?}"
+    );
+    stage.assert_honest_is_served();
+    let reason = stage.runtime.block_on(closing).unwrap();
+    assert!(matches!(*reason, CloseReason::CloseTimedOut), "{reason:?}");
+    assert!(began.elapsed() >= limit);
+    assert_eq!(stage.runtime.block_on(stage.told.next()), Was::Dropped(1));
+    guest.peer.until_closed();
+    stage.assert_honest_is_served();
+}
+
+/// The end of a client's runtime, with calls on their way, is the end of its connection and of its calls.
+#[test]
+fn hostile_53_a_client_whose_runtime_is_dropped_leaves_nothing_at_the_server() {
+    let mut stage = Stage::new(multi_threaded());
+    for runtime in [single_threaded(), multi_threaded()] {
+        let address = stage.server.address().to_string();
+        let client = runtime
+            .block_on(Channel::connect(&address, &secret()))
+            .unwrap();
+        let calls: Vec<InProgress<u64>> =
+            (0..3).map(|n| client.rpc("wait", (n,)).start()).collect();
+        runtime.block_on(async {
+            for n in 0..3 {
+                assert_eq!(stage.told.next().await, Was::Started(n));
+            }
+        });
+        drop(runtime);
+        let mut dropped: Vec<Was> = (0..3)
+            .map(|_| stage.runtime.block_on(stage.told.next()))
+            .collect();
+        dropped.sort_unstable();
+        assert!(dropped.into_iter().eq((0..3).map(Was::Dropped)));
+        assert!(client.is_closed());
+        for call in calls {
+            assert!(stage.runtime.block_on(call).is_err());
+        }
+        stage.assert_honest_is_served();
+    }
 }
 
 #[test]

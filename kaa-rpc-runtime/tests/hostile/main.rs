@@ -12,4 +12,5 @@ mod framing;
 mod items;
 mod opening;
 mod patience;
+mod payloads;
 mod stage;

@@ -1,10 +1,12 @@
 //! Peers that do not, or not yet, know the secret, over Unix sockets.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use kaa_rpc_proto::handshake::{InstanceId, KeyId, Keys, Settings, Transport, client};
-use kaa_rpc_runtime::{Channel, ConnectError, HandshakeError};
+use kaa_rpc_runtime::{Channel, ConnectError, HandshakeError, Limits};
 
 use crate::common::raw::{self, rand};
 use crate::common::{multi_threaded, private_address, secret};
@@ -35,6 +37,103 @@ fn is_closed(mut stream: UnixStream) -> bool {
     let mut came = Vec::new();
     let _ = stream.read_to_end(&mut came);
     came.is_empty()
+}
+
+/// A server that gives strangers this time.
+fn hasty(limit: Duration) -> Stage {
+    Stage::with(multi_threaded(), Limits::default(), |server| {
+        server.open_timeout(limit)
+    })
+}
+
+#[test]
+fn hostile_01_a_silent_unix_client_is_closed_on_at_the_deadline() {
+    let limit = Duration::from_millis(500);
+    let stage = hasty(limit);
+    let (preamble, _) = client(rand(), Transport::Unix);
+    // Silent from the beginning, within the preamble, after it, and within the hello.
+    for (said, answered) in [(0, 0), (63, 0), (64, 272), (64 + 255, 272)] {
+        let mut stream = UnixStream::connect(stage.server.path().unwrap()).unwrap();
+        let began = Instant::now();
+        let bytes: Vec<u8> = preamble
+            .iter()
+            .copied()
+            .chain([0; 255])
+            .take(said)
+            .collect();
+        stream.write_all(&bytes).unwrap();
+        stage.assert_honest_is_served();
+        let mut came = Vec::new();
+        let _ = stream.read_to_end(&mut came);
+        assert_eq!(came.len(), answered, "after {said} bytes");
+        assert!(began.elapsed() >= limit, "after {said} bytes");
+    }
+    stage.assert_honest_is_served();
+}
+
+#[test]
+fn hostile_02_bytes_that_trickle_do_not_move_the_deadline_of_a_unix_client() {
+    let limit = Duration::from_millis(500);
+    let stage = hasty(limit);
+    let (preamble, _) = client(rand(), Transport::Unix);
+    let mut stream = UnixStream::connect(stage.server.path().unwrap()).unwrap();
+    let began = Instant::now();
+    let mut sent = 0;
+    for byte in preamble {
+        // At this pace, the preamble alone would take six times as long.
+        std::thread::sleep(Duration::from_millis(50));
+        if stream.write_all(&[byte]).is_err() {
+            break;
+        }
+        sent += 1;
+    }
+    assert!(sent < 64, "all of it was taken");
+    assert!(is_closed(stream));
+    assert!(began.elapsed() >= limit);
+    stage.assert_honest_is_served();
+}
+
+#[test]
+fn hostile_03_other_protocols_are_closed_on_without_a_reply_over_a_unix_socket() {
+    let stage = Stage::new(multi_threaded());
+    let random: [u8; 200] = rand();
+    let strangers: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\xc1kaa-rp_",
+        &[0; 200],
+        &random,
+    ];
+    for stranger in strangers {
+        let mut stream = UnixStream::connect(stage.server.path().unwrap()).unwrap();
+        stream.write_all(stranger).unwrap();
+        let _ = stream.shutdown(Shutdown::Write);
+        assert!(is_closed(stream), "{stranger:x?}");
+        stage.assert_honest_is_served();
+    }
+}
+
+#[test]
+fn hostile_05_a_frame_before_the_proof_runs_nothing() {
+    let mut stage = Stage::new(multi_threaded());
+    let call = raw::call(0, "wait", (7,));
+    // In place of the preamble, and in place of hello and proof: as long as what is read there.
+    let frames = |length: usize| {
+        call.iter()
+            .copied()
+            .cycle()
+            .take(length)
+            .collect::<Vec<u8>>()
+    };
+    let mut stream = UnixStream::connect(stage.server.path().unwrap()).unwrap();
+    stream.write_all(&frames(64)).unwrap();
+    assert!(is_closed(stream));
+    let (mut stream, ..) = greeted(&stage, rand());
+    stream.write_all(&frames(256 + 32)).unwrap();
+    assert!(is_closed(stream));
+    stage.assert_honest_is_served();
+    assert_eq!(stage.told.so_far(), []);
 }
 
 #[test]
@@ -105,6 +204,53 @@ fn hostile_10_another_transport_is_closed_on_without_an_answer() {
         let (preamble, _) = client(rand(), transport);
         stream.write_all(&preamble).unwrap();
         assert!(is_closed(stream), "{transport:?}");
+    }
+    stage.assert_honest_is_served();
+}
+
+/// Somebody between a client and the server flips one bit of what either says: neither opens.
+#[test]
+fn hostile_11_a_bit_flipped_anywhere_in_the_opening_fails_both_ends_over_a_unix_socket() {
+    let stage = Stage::new(multi_threaded());
+    // Every byte of the three messages before the server's proof, in a bit that differs from byte to byte.
+    let bit = |at: usize| 1_u8 << (at % 8);
+    for at in 0..64 {
+        let mut stream = UnixStream::connect(stage.server.path().unwrap()).unwrap();
+        let (mut preamble, state) = client(rand(), Transport::Unix);
+        preamble[at] ^= bit(at);
+        stream.write_all(&preamble).unwrap();
+        let mut came = [0; 16 + 256];
+        if stream.read_exact(&mut came).is_err() {
+            continue;
+        }
+        // What it did not find out at once, the proofs do.
+        let Ok(state) = state.receive(came[..16].try_into().unwrap()) else {
+            continue;
+        };
+        let state = state.bind(&[]);
+        if let Ok(step) = state.receive(came[16..].try_into().unwrap(), 0) {
+            let (send, _) = step.into();
+            stream.write_all(&send).unwrap();
+            assert!(is_closed(stream), "preamble, {at}");
+        }
+    }
+    for at in (0..256).step_by(3) {
+        // In the server's hello, which the client then believes, and in the client's own.
+        for whose in ["server", "client"] {
+            let (mut stream, state, mut hello) = greeted(&stage, rand());
+            if whose == "server" {
+                hello[at] ^= bit(at);
+            }
+            let Ok(step) = state.receive(&hello, 0) else {
+                continue;
+            };
+            let (mut send, _) = step.into();
+            if whose == "client" {
+                send[at] ^= bit(at);
+            }
+            stream.write_all(&send).unwrap();
+            assert!(is_closed(stream), "{whose}, {at}");
+        }
     }
     stage.assert_honest_is_served();
 }
