@@ -60,10 +60,10 @@ fn stage() -> Stage {
 }
 
 /// Makes all the calls over one connection, which is still of use after each.
-fn come(cases: Vec<Case>) {
+fn come(cases: &[Case]) {
     let mut stage = stage();
     let mut guest = stage.guest();
-    for (name, argument, comes) in &cases {
+    for (name, argument, comes) in cases {
         let short = &argument[..argument.len().min(40)];
         guest.peer.send(&Frame::Call {
             id: 0,
@@ -105,12 +105,12 @@ fn hostile_22_nesting_fails_its_call() {
         let unknown = [b"\x82\xa1x\x01\xa1u", &deep(b"\x91", depth)[..]].concat();
         cases.push(("point", unknown, Refused("max_nesting")));
     }
-    come(cases);
+    come(&cases);
 }
 
 #[test]
 fn hostile_23_heads_that_claim_more_than_came_fail_their_call() {
-    come(vec![
+    come(&[
         ("any", b"\xdd\x00\xff\xff\xff".repeat(100), Refused("")),
         ("any", b"\xdf\x80\x00\x00\x00".repeat(10), Refused("")),
         ("any", b"\xdd\xff\xff\xff\xff".to_vec(), Refused("")),
@@ -125,7 +125,7 @@ fn hostile_24_a_crowd_of_small_items_fails_its_call() {
         bytes.resize(5 + count as usize, 0xc0);
         bytes
     };
-    come(vec![
+    come(&[
         ("wide", nils(1000), Result(&[0])),
         ("wide", nils(1 << 20), Refused("max_items")),
     ]);
@@ -133,7 +133,7 @@ fn hostile_24_a_crowd_of_small_items_fails_its_call() {
 
 #[test]
 fn hostile_25_texts_that_claim_4_gib_fail_their_call() {
-    come(vec![
+    come(&[
         ("text", b"\xdb\xff\xff\xff\xffabc".to_vec(), Refused("")),
         ("bytes", b"\xc6\xff\xff\xff\xffabc".to_vec(), Refused("")),
         ("any", b"\xc9\xff\xff\xff\xff\xffabc".to_vec(), Refused("")),
@@ -143,7 +143,7 @@ fn hostile_25_texts_that_claim_4_gib_fail_their_call() {
 #[test]
 fn hostile_26_bytes_behind_the_arguments_fail_their_call() {
     // Whole arguments, and one more value or a part of one before their end.
-    come(vec![
+    come(&[
         ("whole", b"\x05\x05".to_vec(), Refused("")),
         ("whole", b"\x05\x80\x05".to_vec(), Refused("")),
         ("whole", b"\x05\x80\xdb".to_vec(), Refused("")),
@@ -153,7 +153,7 @@ fn hostile_26_bytes_behind_the_arguments_fail_their_call() {
 
 #[test]
 fn hostile_27_what_is_no_value_fails_its_call() {
-    come(vec![
+    come(&[
         ("any", b"\xc1".to_vec(), Refused("")),
         ("any", b"\x91\xc1".to_vec(), Refused("")),
         ("any", b"\xd4\x05\x00".to_vec(), Refused("")),
@@ -166,7 +166,7 @@ fn hostile_27_what_is_no_value_fails_its_call() {
 
 #[test]
 fn hostile_28_fields_twice_and_lists_for_structs_fail_their_call() {
-    come(vec![
+    come(&[
         ("point", b"\x82\xa1x\x01\xa1y\x02".to_vec(), Result(&[3])),
         ("point", b"\x82\xa1x\x01\xa1x\x02".to_vec(), Refused("`x`")),
         ("point", b"\x92\x01\x02".to_vec(), Refused("a list")),
@@ -179,7 +179,7 @@ fn hostile_28_fields_twice_and_lists_for_structs_fail_their_call() {
 #[test]
 fn hostile_29_unknown_fields_are_passed_over() {
     let unknown = b"\x83\xa1x\x01\xa1u\x92\xc0\x81\xa1v\xcb\0\0\0\0\0\0\0\0\xa1y\x02";
-    come(vec![
+    come(&[
         ("point", unknown.to_vec(), Result(&[3])),
         ("point", b"\x82\xa1x\x01\xa1u\xc1".to_vec(), Refused("")),
     ]);
@@ -187,7 +187,7 @@ fn hostile_29_unknown_fields_are_passed_over() {
 
 #[test]
 fn hostile_30_variants_by_number_fail_their_call() {
-    come(vec![
+    come(&[
         ("level", b"\xa3Low".to_vec(), Result(&[0])),
         (
             "level",
@@ -207,7 +207,7 @@ fn hostile_30_variants_by_number_fail_their_call() {
 
 #[test]
 fn hostile_31_numbers_arrive_as_they_are_or_fail_their_call() {
-    come(vec![
+    come(&[
         // Longer than need be.
         ("whole", b"\xcf\0\0\0\0\0\0\0\x05".to_vec(), Result(&[5])),
         ("whole", b"\xd3\0\0\0\0\0\0\0\x05".to_vec(), Result(&[5])),
