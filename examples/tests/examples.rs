@@ -12,6 +12,7 @@ const PLUGIN_HOST: &str = env!("CARGO_BIN_EXE_plugin_host");
 const RECONNECT: &str = env!("CARGO_BIN_EXE_reconnect");
 const TLS: &str = env!("CARGO_BIN_EXE_tls");
 const STREAMING: &str = env!("CARGO_BIN_EXE_streaming");
+const ACCESS: &str = env!("CARGO_BIN_EXE_access");
 const CLOSURES: &str = env!("CARGO_BIN_EXE_closures");
 
 /// What an example printed, by role.
@@ -394,4 +395,38 @@ fn a_host_survives_its_plugins() {
         ]
     );
     assert_eq!(said.by("translate"), ["asks for hello", "asks for world"]);
+}
+
+#[test]
+fn access() {
+    let said = run(ACCESS);
+    assert_eq!(
+        said.by("teller"),
+        [
+            "100",
+            "120",
+            "bad amount",
+            "\"closed\"",
+            "refused: `clsoe` is not for `teller`"
+        ]
+    );
+    assert_eq!(
+        said.by("guest"),
+        [
+            "120",
+            "refused: `deposit` is not for `guest`",
+            "refused: `deposit` is not for `guest`",
+            "refused: `close` is not for `guest`",
+            "refused: `clsoe` is not for `guest`"
+        ]
+    );
+    let bank = said.by("bank");
+    assert_eq!(bank.first(), Some(&"ready"));
+    assert!(bank.contains(&"guest \"close\": refused"), "{bank:?}");
+    assert!(
+        bank.contains(&"teller \"deposit\": bad_arguments"),
+        "{bank:?}"
+    );
+    assert_eq!(bank.last(), Some(&"balance 120"));
+    assert_eq!(bank.len(), 12, "{bank:?}");
 }

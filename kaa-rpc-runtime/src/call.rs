@@ -1,5 +1,6 @@
 //! Calls from the caller's side: built, started, awaited.
 
+mod intercept;
 mod progress;
 
 use std::fmt;
@@ -19,7 +20,11 @@ use crate::error::{Error, FromFailure};
 use crate::items::{BoxedSource, ItemSource, NoItems};
 use crate::scope;
 
+pub(crate) use intercept::MadeChain;
+pub use intercept::{CallEnd, MadeCall, MadeNext};
 pub use progress::InProgress;
+
+use intercept::Intercepted;
 
 /// What a call gives, of whatever thread it is.
 type Outcomes<T, F, Y> = fn() -> (T, F, Y);
@@ -207,11 +212,11 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
             prefixed = format!("{}{}", self.prefix, self.name.as_str());
             Name::Any(&prefixed)
         };
-        let request = Request {
-            name,
+        let mut request = Request {
+            name: Name::Static(""),
             arguments,
             shape,
-            metadata,
+            metadata: Vec::new(),
             timeout: self.timeout,
             deadline: None,
             depth: 0,
@@ -226,7 +231,21 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
             wants_items: self.wants_items,
         };
         let shared = self.channel.shared();
-        match shared.start(request) {
+        if let Some(chain) = shared.made_chain() {
+            let call = MadeCall::new(
+                shared,
+                name.as_str(),
+                metadata.unwrap_or_default(),
+                request,
+                self.sources,
+            );
+            let (call, outcome) = Intercepted::begin(chain, call);
+            return InProgress::intercepted(call, outcome, self.wants_items);
+        }
+        if let Some(metadata) = metadata {
+            request.metadata = metadata.encoded();
+        }
+        match shared.start(Request { name, ..request }) {
             Ok(Started::Waiting(slot)) => {
                 if streams > 0 {
                     pump(shared, slot, self.sources);
@@ -239,17 +258,19 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
     }
 }
 
-/// What goes along with a call, encoded: what the user says, and the trace of the handler that makes it.
-fn along(metadata: Option<Box<Result<Metadata, MetadataError>>>) -> Result<Vec<u8>, MetadataError> {
+/// What goes along with a call: what the user says, and the trace of the handler that makes it.
+fn along(
+    metadata: Option<Box<Result<Metadata, MetadataError>>>,
+) -> Result<Option<Metadata>, MetadataError> {
     let trace = scope::trace();
     if metadata.is_none() && trace.is_none() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let mut metadata = metadata.map_or_else(|| Ok(Metadata::new()), |metadata| *metadata)?;
     if let Some(trace) = trace {
         trace.child().add_to(&mut metadata);
     }
-    Ok(metadata.encoded())
+    Ok(Some(metadata))
 }
 
 impl<A, F, Y> Call<'_, A, (), F, Y> {

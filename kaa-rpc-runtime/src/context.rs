@@ -24,7 +24,7 @@ pub struct Context {
     session: Arc<Session>,
     scope: Scope,
     call: CallRef,
-    told: Option<Arc<Told>>,
+    pub(crate) told: Option<Arc<Told>>,
 }
 
 impl Context {

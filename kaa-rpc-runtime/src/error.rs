@@ -80,6 +80,30 @@ pub enum Error {
 }
 
 impl Error {
+    /// A short name of the sort of failure: its kind as the protocol names it, such as `fault`, or what happened
+    /// at this end, such as `not_connected`. For logs and measurements.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotConnected(_) => "not_connected",
+            Self::ConnectionLost(_) => "connection_lost",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Fault(fault) if fault.is_panic() => "panic",
+            Self::Fault(_) => "fault",
+            Self::Raised(_) => "declared",
+            Self::BadArguments(_) => "bad_arguments",
+            Self::UnknownFunction(_) => "unknown_function",
+            Self::BadResult(_) => "bad_result",
+            Self::Unencodable(_) => "unencodable",
+            Self::WindowFull { .. } | Self::RequestBytesFull { .. } => "no_room",
+            Self::TooManyDetached { .. } => "too_many_detached",
+            Self::Refused { .. } => "refused",
+            Self::TooDeep { .. } => "too_deep",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
+
     /// Whether it is certain that the call did not run: nothing of it was sent, or it was refused.
     ///
     /// Of a call that was sent several times ([`Retry::resend`](crate::Retry::resend)) and refused, this

@@ -23,6 +23,7 @@
 //! | `call` | a call from its caller's side |
 //! | [`blocking`] | the same for code that is not async |
 //! | `serve` | a call from its callee's side |
+//! | `told`, `trace`, `scope` | what comes along with a call, and goes on with the calls of its handler |
 //! | `connection` | the state that both share, and the task that drives it |
 //! | `plan`, `retry`, `status` | how a channel gets a connection, and another one |
 //! | `open`, `transport`, `address`, `secret` | how a connection comes to be |
@@ -64,7 +65,7 @@ mod trace;
 mod transport;
 
 pub use address::{Address, AddressError, TcpAddress, UnixAddress};
-pub use call::{Call, Ignored, InProgress};
+pub use call::{Call, CallEnd, Ignored, InProgress, MadeCall, MadeNext};
 pub use channel::{Channel, ChannelBuilder};
 pub use close::CloseReason;
 pub use codegen::{Service, Unknown};
@@ -79,7 +80,7 @@ pub use items::{
 };
 pub use kaa_rpc_proto::handshake::HandshakeError;
 pub use kaa_rpc_proto::msgpack::{Arguments, Bytes, Integer, Kwargs, Timestamp, Value};
-pub use kaa_rpc_proto::{Limits, Metadata, MetadataError, Violation, kwargs};
+pub use kaa_rpc_proto::{FailureKind, Limits, Metadata, MetadataError, Violation, kwargs};
 pub use open::ConnectError;
 pub use outcome::{Fault, NoError, Outcome, Throws};
 pub use peer::Peer;
@@ -87,6 +88,7 @@ pub use retry::Retry;
 pub use scope::Scoped;
 pub use secret::{Secret, SecretError};
 pub use serve::functions::RegisterError;
+pub use serve::intercept::{Answer, ServedCall, ServedNext};
 pub use serve::params::{Closure, Handler, Parameter, Params, params};
 pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
 pub use status::{Status, StatusWatch};

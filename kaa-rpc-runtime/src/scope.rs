@@ -57,6 +57,17 @@ pub(crate) fn enter(mut scope: Scope, told: Option<&Arc<Told>>) -> Entered {
     }
 }
 
+/// Makes `scope` the current one, or none; in no trace.
+pub(crate) fn enter_as(scope: Option<Scope>) -> Entered {
+    Entered {
+        before: CURRENT.replace(scope.map(|scope| Scope {
+            told: false,
+            ..scope
+        })),
+        told: None,
+    }
+}
+
 pub(crate) struct Entered {
     before: Option<Scope>,
     /// If something took its place.

@@ -7,10 +7,12 @@ use kaa_rpc_proto::Limits;
 use kaa_rpc_proto::handshake::{InstanceId, ServiceName};
 use tokio::runtime::Handle;
 
+use crate::call::MadeChain;
 use crate::connection::Setup;
 use crate::open::{Announcement, ConnectError};
 use crate::secret::random;
 use crate::serve::functions::{Functions, Registry};
+use crate::serve::intercept::ServedChain;
 
 /// What one end puts up with from the other, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +91,8 @@ pub(crate) struct Side {
     pub(crate) close_timeout: Duration,
     pub(crate) open_timeout: Duration,
     pub(crate) patience: Patience,
+    pub(crate) served_chain: ServedChain,
+    pub(crate) made_chain: MadeChain,
     #[cfg(feature = "tcp")]
     pub(crate) plaintext: bool,
 }
@@ -103,6 +107,8 @@ impl Default for Side {
             close_timeout: Duration::from_secs(5),
             open_timeout: Duration::from_secs(10),
             patience: Patience::default(),
+            served_chain: ServedChain::default(),
+            made_chain: MadeChain::default(),
             #[cfg(feature = "tcp")]
             plaintext: false,
         }
@@ -118,6 +124,8 @@ pub(crate) struct SoundSide {
     pub(crate) close_timeout: Duration,
     pub(crate) open_timeout: Duration,
     patience: Patience,
+    served_chain: Option<Arc<ServedChain>>,
+    made_chain: Option<Arc<MadeChain>>,
     #[cfg(feature = "tcp")]
     pub(crate) plaintext: bool,
 }
@@ -144,6 +152,8 @@ impl Side {
             close_timeout: self.close_timeout,
             open_timeout: self.open_timeout,
             patience: self.patience,
+            served_chain: (!self.served_chain.is_empty()).then(|| Arc::new(self.served_chain)),
+            made_chain: (!self.made_chain.is_empty()).then(|| Arc::new(self.made_chain)),
             #[cfg(feature = "tcp")]
             plaintext: self.plaintext,
         })
@@ -162,6 +172,8 @@ impl SoundSide {
             waits: true,
             reconnects: false,
             resends: 0,
+            served_chain: self.served_chain.clone(),
+            made_chain: self.made_chain.clone(),
             runtime,
         }
     }
@@ -187,6 +199,64 @@ macro_rules! side_methods {
         /// Exposes a closure whose parameters got names from [`crate::params`].
         pub fn register_fn(mut self, name: &str, function: impl crate::Handler) -> Self {
             self.side.functions.add_fn(name, function);
+            self
+        }
+
+        /// Puts an interceptor around the calls that this end serves: an async function that gets each call
+        /// before anything of it is decoded, goes on with it or refuses it, and sees what became of it. For
+        /// logs, access control, limits of rate.
+        ///
+        /// ```
+        /// use kaa_rpc_runtime::{Answer, Channel, Error, ServedCall, ServedNext, params};
+        ///
+        /// async fn only_reading(call: ServedCall, next: ServedNext) -> Answer {
+        ///     if call.name().starts_with("set_") && call.context().peer().name() != "admin" {
+        ///         return Answer::refused("only `admin` may change something");
+        ///     }
+        ///     next.run(call).await
+        /// }
+        ///
+        /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let (_server, client) = Channel::pair(
+        ///     |side| {
+        ///         side.register_fn("set_volume", params(["to"], async |to: u8| Ok(to)))
+        ///             .intercept_served(only_reading)
+        ///     },
+        ///     |side| side,
+        /// )
+        /// .await?;
+        /// let refused = client.rpc::<u8, _>("set_volume", (11,)).await;
+        /// assert!(matches!(refused, Err(Error::Refused { .. })));
+        /// # Ok(()) }
+        /// ```
+        ///
+        /// Several stand around each other, the one that was added first outermost. They see every call, also
+        /// those of functions that are not exposed ([`ServedCall::is_known`](crate::ServedCall::is_known)).
+        /// Calls come to them in the order in which they were sent; one that waits lets others go past the
+        /// call, and is dropped like a handler when the call is cancelled or its time is over. A panic is a
+        /// fault of that call alone. Refused calls count for [`bad_calls`](Self::bad_calls).
+        pub fn intercept_served<F, Fut>(mut self, intercept: F) -> Self
+        where
+            F: Fn(crate::ServedCall, crate::ServedNext) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = crate::Answer> + Send + 'static,
+        {
+            self.side.served_chain.add(intercept);
+            self
+        }
+
+        /// Puts an interceptor around the calls that this end makes: an async function that gets each call
+        /// before it is sent, may send metadata along, goes on with it or lets it fail, and sees what became of
+        /// it.
+        ///
+        /// Several stand around each other, the one that was added first outermost. A call whose interceptors
+        /// are ready at once is sent by `start`; otherwise it is sent while its handle is awaited, or once it
+        /// is detached. While items are taken from a call, its interceptors are not polled.
+        pub fn intercept_calls<F, Fut>(mut self, intercept: F) -> Self
+        where
+            F: Fn(crate::MadeCall, crate::MadeNext) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = crate::CallEnd> + Send + 'static,
+        {
+            self.side.made_chain.add(intercept);
             self
         }
 

@@ -26,6 +26,15 @@ impl Told {
         })
     }
 
+    /// The same, in another step of a trace, or of another one.
+    pub(crate) fn in_trace(this: Option<&Arc<Self>>, trace: TraceContext) -> Arc<Self> {
+        Arc::new(Self {
+            encoded: this.map(|this| this.encoded.clone()).unwrap_or_default(),
+            metadata: OnceLock::new(),
+            trace: OnceLock::from(Some(trace)),
+        })
+    }
+
     pub(crate) fn metadata(&self) -> Result<&Metadata, &MetadataError> {
         let decoded = self
             .metadata

@@ -20,6 +20,7 @@ use crate::items::{NoItems, decode};
 use crate::ratelimit::RateLimit;
 
 use super::Outcomes;
+use super::intercept::Intercepted;
 
 /// A call that was started: a future of its outcome, and a stream of what it yields.
 ///
@@ -39,6 +40,8 @@ pub struct InProgress<T, F = Error, Y = NoItems> {
 
 enum State {
     Waiting(Arc<Shared>, usize),
+    /// Among its interceptors.
+    Intercepted(Box<Intercepted>),
     Failed(Error),
     /// The outcome is there, after the last item.
     Ended(Arc<Shared>, Ended),
@@ -47,12 +50,43 @@ enum State {
     Over,
 }
 
+impl State {
+    /// Where outcome and items of the call are, if it was sent and has not ended.
+    fn sent(&self) -> Option<(&Arc<Shared>, usize)> {
+        match self {
+            Self::Waiting(shared, slot) => Some((shared, *slot)),
+            Self::Intercepted(call) => Some((&call.shared, call.slot()?)),
+            _ => None,
+        }
+    }
+}
+
 impl<T, F, Y> InProgress<T, F, Y> {
     pub(super) fn waiting(shared: Arc<Shared>, slot: usize, wants_items: bool) -> Self {
         Self {
             state: State::Waiting(shared, slot),
             items: wants_items.then(Box::default),
             metadata: None,
+            marker: PhantomData,
+        }
+    }
+
+    /// `outcome`: it is there already.
+    pub(super) fn intercepted(
+        call: Intercepted,
+        outcome: Option<Outcome>,
+        wants_items: bool,
+    ) -> Self {
+        let (state, metadata) = match outcome {
+            Some(Outcome { ended, metadata }) => {
+                (State::Ended(Arc::clone(&call.shared), ended), metadata)
+            }
+            None => (State::Intercepted(Box::new(call)), None),
+        };
+        Self {
+            state,
+            items: wants_items.then(Box::default),
+            metadata,
             marker: PhantomData,
         }
     }
@@ -101,6 +135,7 @@ impl<T, F, Y> InProgress<T, F, Y> {
         self.ignore_items();
         match std::mem::replace(&mut self.state, State::Over) {
             State::Waiting(shared, slot) => shared.detach_call(slot),
+            State::Intercepted(call) => call.detach(),
             State::Failed(error) => Err(error),
             State::Ended(..) | State::Sent | State::Over => Ok(()),
         }
@@ -108,10 +143,14 @@ impl<T, F, Y> InProgress<T, F, Y> {
 
     /// Makes room for what the call yields from now on, which nobody takes.
     fn ignore_items(&mut self) {
-        if let Some(mut reader) = self.items.take()
-            && let State::Waiting(shared, slot) = &self.state
-        {
-            shared.ignore_yields(*slot, &mut reader);
+        let Some(mut reader) = self.items.take() else {
+            return;
+        };
+        if let Some((shared, slot)) = self.state.sent() {
+            shared.ignore_yields(slot, &mut reader);
+        }
+        if let State::Intercepted(call) = &self.state {
+            call.items_are_over();
         }
     }
 
@@ -180,11 +219,11 @@ impl<T: DeserializeOwned, F: FromFailure, Y: DeserializeOwned> InProgress<T, F, 
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Y>, F>> {
         loop {
-            if let State::Waiting(shared, slot) = &self.state
+            if let Some((shared, slot)) = self.state.sent()
                 && let Some(reader) = &mut self.items
             {
                 if reader.is_due() {
-                    shared.yields_taken(*slot, reader);
+                    shared.yields_taken(slot, reader);
                 }
                 if let Some(value) = reader.next() {
                     let item = decode(value, &shared.scan_limits());
@@ -195,13 +234,28 @@ impl<T: DeserializeOwned, F: FromFailure, Y: DeserializeOwned> InProgress<T, F, 
                         F::from_error(error)
                     }));
                 }
-                if ready!(shared.poll_yields(*slot, reader, cx)) {
+                if ready!(shared.poll_yields(slot, reader, cx)) {
                     continue;
                 }
-                let outcome = ready!(shared.poll_call(*slot, cx));
-                let ended = outcome.ended;
+            }
+            if let State::Intercepted(call) = &mut self.state {
+                let before = call.slot();
+                if before.is_some() {
+                    call.items_are_over();
+                }
+                let Poll::Ready(outcome) = call.poll(cx) else {
+                    if before.is_none() && call.slot().is_some() {
+                        continue;
+                    }
+                    return Poll::Pending;
+                };
+                let shared = Arc::clone(&call.shared);
                 self.metadata = outcome.metadata;
-                self.state = State::Ended(Arc::clone(shared), ended);
+                self.state = State::Ended(shared, outcome.ended);
+            } else if let State::Waiting(shared, slot) = &self.state {
+                let outcome = ready!(shared.poll_call(*slot, cx));
+                self.metadata = outcome.metadata;
+                self.state = State::Ended(Arc::clone(shared), outcome.ended);
             }
             return Poll::Ready(match &self.state {
                 State::Ended(_, Ended::Value(_) | Ended::Sent) | State::Sent | State::Over => {
@@ -214,13 +268,14 @@ impl<T: DeserializeOwned, F: FromFailure, Y: DeserializeOwned> InProgress<T, F, 
                 State::Failed(error) | State::Ended(_, Ended::Error(error)) => {
                     Err(F::from_error(error.clone()))
                 }
-                // Without a reader nobody asked for items.
-                State::Waiting(..) => Ok(None),
+                // It has ended by now.
+                State::Waiting(..) | State::Intercepted(_) => Ok(None),
             });
         }
     }
 
     fn cancel_with(&mut self, error: Error) {
+        // Interceptors are dropped, and cancel it.
         if let State::Waiting(shared, slot) =
             std::mem::replace(&mut self.state, State::Failed(error))
         {
@@ -255,11 +310,18 @@ impl<T: DeserializeOwned, F: FromFailure, Y> Future for InProgress<T, F, Y> {
             this.state = State::Over;
             return Poll::Ready(outcome(ended, &limits));
         }
+        if let State::Intercepted(call) = &mut this.state {
+            let Outcome { ended, metadata } = ready!(call.poll(cx));
+            let limits = call.shared.scan_limits();
+            this.metadata = metadata;
+            this.state = State::Over;
+            return Poll::Ready(outcome(ended, &limits));
+        }
         Poll::Ready(match std::mem::replace(&mut this.state, State::Over) {
             State::Ended(shared, ended) => outcome(ended, &shared.scan_limits()),
             State::Sent => outcome(Ended::Sent, &ScanLimits::default()),
             State::Failed(error) => Err(F::from_error(error)),
-            State::Waiting(..) | State::Over => {
+            State::Waiting(..) | State::Intercepted(_) | State::Over => {
                 panic!("a call was polled after it gave its outcome")
             }
         })
@@ -308,7 +370,7 @@ impl<T, F, Y> Drop for InProgress<T, F, Y> {
 impl<T, F, Y> fmt::Debug for InProgress<T, F, Y> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Waiting(..) => "waiting",
+            State::Waiting(..) | State::Intercepted(_) => "waiting",
             State::Failed(_) => "failed",
             State::Ended(..) => "ended",
             State::Sent => "sent",

@@ -37,6 +37,8 @@ struct Input {
     call: (CallId, u64),
     stream: StreamNumber,
     inbox: Inbox,
+    /// No handler has it yet, but one may come.
+    held: bool,
     state: InputState,
     waker: Option<Waker>,
 }
@@ -57,18 +59,43 @@ pub(crate) enum InputState {
 impl Inputs {
     /// A handler takes a stream. `None`: it has it already.
     fn claim(&mut self, call: (CallId, u64), stream: StreamNumber) -> Option<usize> {
-        if self.by_call.contains_key(&(call.0, stream)) {
-            return None;
+        if let Some(key) = self.by_call.get(&(call.0, stream)) {
+            let input = self.inputs.get_mut(*key)?;
+            return std::mem::take(&mut input.held).then_some(*key);
         }
         let key = self.inputs.insert(Input {
             call,
             stream,
             inbox: Inbox::default(),
+            held: false,
             state: InputState::Open,
             waker: None,
         });
         self.by_call.insert((call.0, stream), key);
         Some(key)
+    }
+
+    /// The streams of a call wait for a handler to take them.
+    fn hold(&mut self, id: CallId, call: CallRef) {
+        for stream in 0..call.streams {
+            if let Some(key) = self.claim((id, call.number), stream)
+                && let Some(input) = self.inputs.get_mut(key)
+            {
+                input.held = true;
+            }
+        }
+    }
+
+    /// Of the streams that wait, gives one up.
+    fn release_held(&mut self, id: CallId, stream: StreamNumber) -> bool {
+        let key = self.by_call.get(&(id, stream)).copied();
+        let Some(key) = key.filter(|key| self.inputs.get(*key).is_some_and(|input| input.held))
+        else {
+            return false;
+        };
+        self.by_call.remove(&(id, stream));
+        self.inputs.remove(key);
+        true
     }
 
     /// An item came. Says whether a handler has the stream.
@@ -160,11 +187,43 @@ impl Inputs {
                 input.state = InputState::Over;
             }
             after.wake(input.waker.take());
+            // Nobody will take it any more, and nobody has its handle.
+            if input.held {
+                self.inputs.remove(key);
+            }
         }
     }
 }
 
 impl Session {
+    /// Keeps what comes of the streams of a call until its handler is there, or [`Self::release_held`].
+    pub(crate) fn hold(&self, call: CallRef) {
+        self.shared().with(|state, _| {
+            if let Some(id) = call.id
+                && state.of_session(self).is_some()
+            {
+                state.inputs.hold(id, call);
+            }
+        });
+    }
+
+    /// Streams that the handler has not taken are nobody's.
+    pub(crate) fn release_held(&self, call: CallRef) {
+        self.shared().with(|state, after| {
+            let Some(id) = call.id.filter(|_| state.of_session(self).is_some()) else {
+                return;
+            };
+            for stream in 0..call.streams {
+                if state.inputs.release_held(id, stream)
+                    && let Some(connection) = state.of_session(self)
+                {
+                    connection.stop_stream((id, call.number), stream);
+                }
+            }
+            state.flush(false, after);
+        });
+    }
+
     /// Gives an item of a call to its caller, as soon as there is room.
     pub(crate) fn poll_give(
         &self,

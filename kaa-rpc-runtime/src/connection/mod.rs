@@ -29,6 +29,7 @@ mod timer;
 mod vigil;
 mod waiting;
 
+pub(crate) use callers::earlier;
 pub(crate) use driver::drive;
 pub(crate) use inbox::Reader;
 pub(crate) use inputs::{CallRef, InputState};

@@ -19,6 +19,7 @@ use super::inputs::CallRef;
 use super::session::Session;
 use super::state::{After, State};
 use crate::scope::{self, Scope};
+use crate::serve::dispatch::is_bad_call;
 use crate::serve::functions::{BoxedHandler, Registration};
 use crate::serve::reply::{self, Reply, drop_quietly};
 use crate::text::Escaped;
@@ -339,6 +340,11 @@ impl Responder {
             return;
         }
         let reply = reply.locate(&self.function.name);
+        if let Reply::Failure(failure) = &reply
+            && is_bad_call(failure.kind)
+        {
+            self.session.add_bad_call();
+        }
         if self.call.id.is_none()
             && let Reply::Failure(failure) = &reply
             && let Some(more) = self.session.shared().functions().oneway_failed.report()

@@ -1,6 +1,7 @@
 //! One connection of a channel.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::shared::Shared;
 use crate::peer::Peer;
@@ -12,6 +13,8 @@ pub(crate) struct Session {
     /// Counts the connections of the channel, from 1.
     number: u64,
     peer: Arc<Peer>,
+    /// Calls behind interceptors that could not be run, and were not counted yet.
+    bad_calls: AtomicU32,
 }
 
 impl Session {
@@ -20,6 +23,7 @@ impl Session {
             shared,
             number,
             peer,
+            bad_calls: AtomicU32::new(0),
         }
     }
 
@@ -29,6 +33,14 @@ impl Session {
 
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    pub(super) fn add_bad_call(&self) {
+        self.bad_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_bad_calls(&self) -> u32 {
+        self.bad_calls.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn peer(&self) -> &Peer {

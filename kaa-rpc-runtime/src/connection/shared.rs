@@ -15,11 +15,13 @@ use super::callers::earlier;
 use super::request::{Outcome, Request, Started, timed_out};
 use super::session::Session;
 use super::state::{After, Closing, Phase, State, in_time};
+use crate::call::MadeChain;
 use crate::close::CloseReason;
 use crate::error::Error;
 use crate::peer::Peer;
 use crate::scope;
 use crate::serve::functions::Registry;
+use crate::serve::intercept::ServedChain;
 use crate::side::Patience;
 use crate::status::Status;
 use crate::transport::SocketWriter;
@@ -50,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) reconnects: bool,
     /// So often calls that say nothing themselves may go over one more connection, if one was lost.
     pub(crate) resends: u32,
+    pub(crate) served_chain: Option<Arc<ServedChain>>,
+    pub(crate) made_chain: Option<Arc<MadeChain>>,
     pub(crate) runtime: Handle,
 }
 
@@ -82,6 +86,16 @@ impl Shared {
 
     pub(crate) fn functions(&self) -> &Registry {
         &self.setup.functions
+    }
+
+    /// What stands around the calls that this end serves.
+    pub(crate) fn served_chain(&self) -> Option<&Arc<ServedChain>> {
+        self.setup.served_chain.as_ref()
+    }
+
+    /// What stands around the calls that this end makes.
+    pub(crate) fn made_chain(&self) -> Option<&Arc<MadeChain>> {
+        self.setup.made_chain.as_ref()
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::functions::{Registration, Table, closest};
+use super::intercept::{ServedCall, ServedChain};
 use super::reply::{self, Reply};
 use crate::connection::{CallRef, Responder, Running, Session, Shared, too_deep};
 use crate::context::Context;
@@ -52,7 +53,7 @@ pub(crate) enum Dispatched {
 }
 
 /// Why a call is answered before its handler exists.
-enum Refusal {
+pub(super) enum Refusal {
     Reply(Reply),
     Arguments(ArgumentError),
 }
@@ -96,7 +97,12 @@ impl Dispatcher {
         arguments: &[u8],
     ) -> Dispatched {
         self.refresh();
-        let Some(function) = self.table.get(head.name).map(Arc::clone) else {
+        let function = self.table.get(head.name).map(Arc::clone);
+        if let Some(chain) = self.shared().served_chain() {
+            let chain = Arc::clone(chain);
+            return self.intercepted(&chain, function, call, cost, head, arguments);
+        }
+        let Some(function) = function else {
             self.answer(call.id, cost, unknown(&self.table, head.name));
             return Dispatched::Settled;
         };
@@ -113,6 +119,52 @@ impl Dispatcher {
                 self.enter(&function, running)
             }
         }
+    }
+
+    /// The same where interceptors stand around the call. They are asked before anything of it is decoded.
+    fn intercepted(
+        &mut self,
+        chain: &Arc<ServedChain>,
+        function: Option<Arc<Registration>>,
+        call: CallRef,
+        cost: u32,
+        head: &CallHead<'_>,
+        arguments: &[u8],
+    ) -> Dispatched {
+        (0..self.session.take_bad_calls()).for_each(|_| self.bad_calls.take());
+        let known = function.is_some();
+        let settled = match function {
+            Some(_) => self.barred(head),
+            None => Some(unknown(&self.table, head.name)),
+        };
+        let function = function.unwrap_or_else(|| Arc::new(Registration::unknown(head.name)));
+        if call.streams > 0 {
+            self.session.hold(call);
+        }
+        let (scope, told) = (scope_of(head), Told::new(head.metadata));
+        let session = Arc::clone(&self.session);
+        let cx = Context::new(Arc::clone(&session), scope, call, told.clone());
+        let served = ServedCall::new(
+            cx,
+            Arc::clone(&session),
+            Arc::clone(&function),
+            call,
+            arguments,
+            (known, settled),
+        );
+        let responder = Responder::new(session, Arc::clone(&function), call, cost);
+        let running = Running::new(chain.handler(served), scope, told, responder);
+        self.enter(&function, running)
+    }
+
+    /// Why a call is not run whatever its arguments are.
+    fn barred(&self, head: &CallHead<'_>) -> Option<Reply> {
+        let limit = self.shared().limits().max_depth;
+        if u32::from(head.depth) > limit {
+            let message = too_deep(head.depth, limit);
+            return Some(Reply::failure(FailureKind::TooDeep, message));
+        }
+        (head.remaining == Some(0)).then(|| Reply::timed_out(head.name))
     }
 
     fn refresh(&mut self) {
@@ -132,26 +184,10 @@ impl Dispatcher {
         arguments: &[u8],
         told: Option<&Arc<Told>>,
     ) -> Result<(super::functions::BoxedHandler, Scope), Refusal> {
-        let limit = self.shared().limits().max_depth;
-        if u32::from(head.depth) > limit {
-            return Err(Refusal::Reply(Reply::failure(
-                FailureKind::TooDeep,
-                too_deep(head.depth, limit),
-            )));
+        if let Some(reply) = self.barred(head) {
+            return Err(Refusal::Reply(reply));
         }
-        if head.remaining == Some(0) {
-            return Err(Refusal::Reply(Reply::timed_out(head.name)));
-        }
-        // A deadline that is too far to be told is none.
-        let deadline = head
-            .remaining
-            .and_then(|left| Instant::now().checked_add(Duration::from_micros(left)));
-        let scope = Scope {
-            depth: head.depth.saturating_add(1),
-            deadline,
-            greets: None,
-            told: false,
-        };
+        let scope = scope_of(head);
         let mut reader =
             ArgumentReader::new(arguments, &self.shared().scan_limits()).map_err(|error| {
                 Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
@@ -201,10 +237,7 @@ impl Dispatcher {
 
     fn answer(&mut self, id: Option<CallId>, cost: u32, reply: Reply) {
         if let Reply::Failure(failure) = &reply
-            && matches!(
-                failure.kind,
-                FailureKind::UnknownFunction | FailureKind::BadArguments | FailureKind::TooDeep
-            )
+            && is_bad_call(failure.kind)
         {
             self.bad_calls.take();
         }
@@ -218,8 +251,22 @@ impl Dispatcher {
     }
 }
 
+/// What calls made inside the handler inherit.
+fn scope_of(head: &CallHead<'_>) -> Scope {
+    // A deadline that is too far to be told is none.
+    let deadline = head
+        .remaining
+        .and_then(|left| Instant::now().checked_add(Duration::from_micros(left)));
+    Scope {
+        depth: head.depth.saturating_add(1),
+        deadline,
+        greets: None,
+        told: false,
+    }
+}
+
 impl Refusal {
-    fn reply(self, function: &str) -> Reply {
+    pub(super) fn reply(self, function: &str) -> Reply {
         match self {
             Self::Reply(reply) => reply,
             Self::Arguments(error) => Reply::Failure(Box::new(Failure {
@@ -230,6 +277,17 @@ impl Refusal {
             })),
         }
     }
+}
+
+/// Whether it counts as one that cannot be run.
+pub(crate) fn is_bad_call(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::UnknownFunction
+            | FailureKind::BadArguments
+            | FailureKind::TooDeep
+            | FailureKind::Refused
+    )
 }
 
 fn unknown(table: &Table, name: &str) -> Reply {

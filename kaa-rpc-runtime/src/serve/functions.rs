@@ -30,6 +30,11 @@ impl BoxedHandler {
         Self(Box::pin(async move { reply::encode(future.await) }))
     }
 
+    /// Of what gives the reply itself.
+    pub(crate) fn of_reply(future: impl Future<Output = Reply> + Send + 'static) -> Self {
+        Self(Box::pin(future))
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Reply> {
         self.0.as_mut().poll(cx)
     }
@@ -118,6 +123,16 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Stands for a function that is not exposed, where one must be named. It is not run.
+    pub(crate) fn unknown(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            run: Box::new(|_, _| Ok(BoxedHandler::of_reply(std::future::pending()))),
+            serial: None,
+            uncancelled: false,
+        }
+    }
+
     /// Starts only when the channel's previous call of it has ended.
     pub fn serial(&mut self) -> &mut Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);

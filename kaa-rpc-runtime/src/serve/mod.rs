@@ -3,5 +3,6 @@
 mod budget;
 pub(crate) mod dispatch;
 pub(crate) mod functions;
+pub(crate) mod intercept;
 pub(crate) mod params;
 pub(crate) mod reply;
