@@ -127,7 +127,7 @@ impl Callers {
                 Err(cannot) => return Err(refused(cannot, request.name.as_str())),
                 Ok(started) => {
                     if let Started::Waiting(slot) = started {
-                        self.begin_streaming(slot, &request, after);
+                        self.begin_streaming(slot, &request, connection, after);
                     }
                     self.keep_or_give(started, request, time);
                     return Ok(started);
@@ -149,11 +149,17 @@ impl Callers {
     }
 
     /// A call was sent at once.
-    fn begin_streaming(&mut self, slot: usize, request: &Request<'_>, after: &mut After) {
+    fn begin_streaming(
+        &mut self,
+        slot: usize,
+        request: &Request<'_>,
+        connection: &mut Connection,
+        after: &mut After,
+    ) {
         self.streaming
             .begin(slot, request.wants_items, request.streams);
         if let Some(Slot::Sent { id, .. }) = self.slots.get(slot) {
-            self.streaming.sent(slot, *id, after);
+            self.streaming.sent(slot, *id, connection, after);
         }
     }
 
@@ -236,7 +242,7 @@ impl Callers {
             let waker = waker.take();
             let next = match outcome {
                 Ok(Some(id)) => {
-                    self.streaming.sent(slot, id, after);
+                    self.streaming.sent(slot, id, connection, after);
                     if detached && !self.streaming.detach(slot) {
                         self.streaming.forget(slot, after);
                         connection.detach(id);

@@ -19,7 +19,7 @@ use crate::items::{EncodedItem, GiveError};
 pub(super) struct Streaming {
     /// By slot.
     calls: Vec<Option<Box<StreamingCall>>>,
-    /// Streams that go with calls, each owned by its pump.
+    /// Streams that go with calls, each owned by its pump, or by its call if that is gone.
     outputs: Slab<Output>,
 }
 
@@ -48,6 +48,11 @@ struct Output {
 enum OutputState {
     /// The call is not sent yet.
     Parked,
+    /// Nor was it when the pump had nothing more to send. The entry is the call's then, so that its
+    /// end is told when the call is sent; if it is `complete`, that.
+    EndedEarly {
+        complete: bool,
+    },
     Open(CallId),
     /// The call is over, or nobody wants the items.
     Over,
@@ -84,14 +89,22 @@ impl Streaming {
         }
     }
 
-    /// The call is on its way: its streams may follow.
-    pub(super) fn sent(&mut self, slot: usize, id: CallId, after: &mut After) {
-        self.change_outputs(slot, OutputState::Open(id), after);
+    /// The call is on its way: its streams may follow, those that are at their end already among them.
+    pub(super) fn sent(
+        &mut self,
+        slot: usize,
+        id: CallId,
+        connection: &mut Connection,
+        after: &mut After,
+    ) {
+        self.change_outputs(slot, OutputState::Open(id), after, |stream, complete| {
+            connection.end_stream(id, stream, !complete);
+        });
     }
 
     /// The call has ended: nobody wants its streams any more.
     pub(super) fn ended(&mut self, slot: usize, after: &mut After) {
-        self.change_outputs(slot, OutputState::Over, after);
+        self.change_outputs(slot, OutputState::Over, after, |_, _| {});
     }
 
     /// The slot is given up.
@@ -109,17 +122,33 @@ impl Streaming {
         }
     }
 
-    fn change_outputs(&mut self, slot: usize, state: OutputState, after: &mut After) {
+    /// `end` is told of streams that are at their end already.
+    fn change_outputs(
+        &mut self,
+        slot: usize,
+        state: OutputState,
+        after: &mut After,
+        mut end: impl FnMut(StreamNumber, bool),
+    ) {
         // Not `get`, which borrows all of it.
-        let Some(Some(call)) = self.calls.get(slot) else {
+        let Some(Some(call)) = self.calls.get_mut(slot) else {
             return;
         };
-        for key in &call.outputs {
-            if let Some(output) = self.outputs.get_mut(*key)
-                && output.state != OutputState::Over
-            {
-                output.state = state;
-                after.wake(output.waker.take());
+        for key in &mut call.outputs {
+            let Some(output) = self.outputs.get_mut(*key) else {
+                continue;
+            };
+            match output.state {
+                OutputState::Over => {}
+                OutputState::EndedEarly { complete } => {
+                    end(output.of.1, complete);
+                    self.outputs.remove(*key);
+                    *key = usize::MAX;
+                }
+                OutputState::Parked | OutputState::Open(_) => {
+                    output.state = state;
+                    after.wake(output.waker.take());
+                }
             }
         }
     }
@@ -291,7 +320,7 @@ impl Shared {
                 return Poll::Ready(Err(GiveError::Stopped));
             };
             let sent = match output.state {
-                OutputState::Over => Err(CannotSend::Over),
+                OutputState::Over | OutputState::EndedEarly { .. } => Err(CannotSend::Over),
                 OutputState::Parked => Err(CannotSend::NoCredit),
                 OutputState::Open(id) => match state.phase.connection() {
                     Some(connection) => {
@@ -335,7 +364,15 @@ impl Shared {
     /// The pump of a stream is gone. `complete`: it has sent all there was.
     pub(super) fn end_output(&self, key: usize, complete: bool) {
         self.with(|state, after| {
-            let Some(output) = state.callers.streaming.outputs.try_remove(key) else {
+            let outputs = &mut state.callers.streaming.outputs;
+            if let Some(output) = outputs.get_mut(key)
+                && output.state == OutputState::Parked
+            {
+                output.state = OutputState::EndedEarly { complete };
+                after.discard(output.waker.take());
+                return;
+            }
+            let Some(output) = outputs.try_remove(key) else {
                 return;
             };
             after.discard(output.waker);

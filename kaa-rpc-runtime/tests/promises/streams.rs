@@ -638,3 +638,62 @@ fn a_function_that_runs_to_its_end_finds_the_stream_of_a_cancelled_call_broken_o
         assert_eq!(told.recv().await, Some(TakeError::Broken));
     });
 }
+
+/// A source is asked while its call waits for room, and may be at its end before the call is sent.
+#[test]
+fn a_stream_that_ends_while_its_call_waits_ends_with_it() {
+    everywhere(async |over| {
+        let (probe, mut told) = probe();
+        let limits = Limits {
+            max_calls: 1,
+            ..Limits::default()
+        };
+        let ends = connect(
+            over,
+            |side| {
+                summing(side)
+                    .limits(limits)
+                    .function("hold", probe.handler())
+            },
+            plain,
+        )
+        .await;
+        let all = || ends.client.rpc::<(Vec<u64>, String), _>("all", FIRST);
+        for breaks in [false, true] {
+            let hold = ends.client.rpc::<u64, _>("hold", (1,)).start();
+            assert_eq!(told.next().await, Was::Started(1));
+            let (call, mut dropped);
+            if breaks {
+                let (sender, items) = item_channel::<u64>();
+                let (alive, gone) = mpsc::channel::<()>(1);
+                call = all().stream(items).start();
+                drop((sender, alive));
+                dropped = gone;
+            } else {
+                let (source, _, gone) = numbers(0);
+                call = all().stream(source).start();
+                dropped = gone;
+            }
+            // The source is let go, and the call waits.
+            assert_eq!(dropped.recv().await, None);
+            tokio::task::yield_now().await;
+            probe.let_go(1);
+            assert_eq!(hold.await.unwrap(), 1);
+            assert_eq!(told.next().await, Was::Ended(1));
+            let expected = if breaks {
+                TakeError::Broken.to_string()
+            } else {
+                "complete".to_owned()
+            };
+            assert_eq!(call.await.unwrap(), (vec![], expected));
+        }
+        // And one whose call is given up meanwhile leaves nothing behind.
+        let hold = ends.client.rpc::<u64, _>("hold", (1,)).start();
+        let (source, _, mut dropped) = numbers(0);
+        let call = all().stream(source).start();
+        assert_eq!(dropped.recv().await, None);
+        drop(call);
+        probe.let_go(1);
+        assert_eq!(hold.await.unwrap(), 1);
+    });
+}
