@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kaa_rpc_runtime::{
-    Bytes, CallError, Channel, CloseReason, Context, Error, InProgress, Items, Outcome, Secret,
-    Server, Value, Yielder, kwargs, params,
+    Bytes, CallError, Channel, CloseReason, Context, Error, InProgress, Items, Outcome, Retry,
+    Secret, Server, Value, Yielder, kwargs, params,
 };
 use kaa_tests::player::{
     MediaCenter, PlayError, Player, PlayerService, ScanError, Screen, ScreenClient, ScreenService,
@@ -364,6 +364,41 @@ async fn a_lost_channel_stays_lost_and_a_new_one_can_be_opened() -> Result {
     assert!(matches!(error, Err(Error::NotConnected(_))), "{error:?}");
     let second = Channel::connect(&address, &secret()?).await?;
     assert_eq!(second.rpc::<i64, _>("answer", ()).await?, 42);
+    Ok(())
+}
+
+/// `Client(address, secret, retry=1)`: it comes back by itself, and its `status` and signals tell. What is
+/// connected again is the same channel, with all that it exposes.
+#[tokio::test]
+async fn a_client_with_retry_connects_again_and_tells_its_status() -> Result {
+    let (_folder, address) = address()?;
+    let ask_back = async |cx: Context| Ok(cx.channel().rpc::<i64, _>("answer", ()).await?);
+    let builder = || -> Result<_> {
+        Ok(Server::builder(secret()?).register_fn("ask_back", params([], ask_back)))
+    };
+    let first = builder()?.bind(&address).await?;
+    let pause = Duration::from_millis(20);
+    let client = Channel::builder(&secret()?)
+        .register_fn("answer", params([], async || Ok(42)))
+        .retry(Retry::default().longest_pause(pause))
+        .connect(&address)
+        .await?;
+    let mut status = client.watch_status();
+    assert!(client.status().is_connected());
+    assert_eq!(client.rpc::<i64, _>("ask_back", ()).await?, 42);
+
+    // Its signal `disconnected`.
+    first.close().await;
+    while status.next().await.is_some_and(|now| now.is_connected()) {}
+    assert!(!client.status().is_closed());
+    // A call that is made meanwhile waits for the next server.
+    let waiting = client.rpc::<i64, _>("ask_back", ()).start();
+    let _second = builder()?.bind(&address).await?;
+    assert_eq!(waiting.await?, 42);
+    // Its signal `connected`.
+    while !client.status().is_connected() {
+        status.next().await.ok_or("it has given up")?;
+    }
     Ok(())
 }
 
