@@ -234,7 +234,7 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
         if let Some(chain) = shared.made_chain() {
             let call = MadeCall::new(
                 shared,
-                name.as_str(),
+                (name.as_str(), matches!(self.name, Name::Static(_))),
                 metadata.unwrap_or_default(),
                 request,
                 self.sources,

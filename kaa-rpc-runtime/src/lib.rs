@@ -27,6 +27,7 @@
 //! | `connection` | the state that both share, and the task that drives it |
 //! | `plan`, `retry`, `status` | how a channel gets a connection, and another one |
 //! | `open`, `transport`, `address`, `secret` | how a connection comes to be |
+//! | `observe` | spans and measurements of calls |
 //! | `codegen` | what generated code names |
 
 #![cfg_attr(
@@ -47,6 +48,7 @@ mod context;
 mod error;
 mod items;
 mod macros;
+mod observe;
 mod open;
 mod outcome;
 mod peer;

@@ -260,6 +260,49 @@ macro_rules! side_methods {
             self
         }
 
+        /// Makes a span of `tracing` for each call, served or made, named `call`, with the fields of
+        /// OpenTelemetry's semantic conventions for RPC: `rpc.system.name`, `rpc.method` (`_OTHER` for a served
+        /// call of a function that is not exposed), `rpc.response.status_code` (`ok`, or the kind of failure),
+        /// `error.type`, and `otel.name`, `otel.kind`, `otel.status_code`. A call that was cancelled has no
+        /// status.
+        ///
+        /// Spans are linked over processes by the trace that goes along with calls: `trace_id`, `span_id` and
+        /// `parent_span_id` say how, and a call outside of any trace begins one. They stand inside the
+        /// interceptors that were added before, and around those that are added after. Without this, no
+        /// call pays for spans.
+        pub fn trace_calls(mut self) -> Self {
+            self.side.served_chain.add(crate::observe::spans::served);
+            self.side.made_chain.add(crate::observe::spans::made);
+            self
+        }
+
+        /// Measures each call, served or made, through the facade `metrics`: whoever wants to have the figures
+        /// installs a recorder.
+        ///
+        /// | name | what | labels |
+        /// | --- | --- | --- |
+        /// | `rpc.server.call.duration`, `rpc.client.call.duration` | histogram, in seconds | `rpc.method`, `rpc.response.status_code` |
+        /// | `kaa.server.calls`, `kaa.client.calls` | counter of calls that have ended | the same |
+        /// | `kaa.server.calls_in_flight`, `kaa.client.calls_in_flight` | gauge | |
+        /// | `kaa.server.received_bytes`, `kaa.client.sent_bytes` | counter of bytes of arguments | `rpc.method` |
+        /// | `kaa.server.sent_bytes`, `kaa.client.received_bytes` | counter of bytes of results and failures | `rpc.method` |
+        ///
+        /// `rpc.method` is the wire name of an exposed function, or of one that a schema declares; all others
+        /// are `_OTHER`, since nobody bounds how many there are. `rpc.response.status_code` is `ok`, a kind of
+        /// failure or, for a call whose time was over or that nobody wanted any more, `cancelled`. Items are not
+        /// counted.
+        ///
+        /// With the feature, and without this, two figures are kept: `kaa.channels`, a gauge of open
+        /// connections, and `kaa.rejected`, a counter of connections that became no channel, by `reason`:
+        /// `handshake` (a wrong secret, most often), `timed_out`, `crowded`, `too_many_channels`, `revoked`,
+        /// `user`, `closing`, `io` or `other`.
+        #[cfg(feature = "metrics")]
+        pub fn measure_calls(mut self) -> Self {
+            self.side.served_chain.add(crate::observe::measure::served);
+            self.side.made_chain.add(crate::observe::measure::made);
+            self
+        }
+
         /// The time that this end's calls have which say nothing themselves, in code or schema.
         /// Without it, they wait as long as the channel lives.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 
-use kaa_rpc_proto::Metadata;
+use kaa_rpc_proto::{Metadata, MetadataError};
 
 /// The keys of [metadata](crate::Metadata) that say which trace a call belongs to.
 pub(crate) const TRACEPARENT: &str = "traceparent";
@@ -81,15 +81,21 @@ impl TraceContext {
         Some(trace)
     }
 
+    /// Sends it along in place of another one.
+    pub(crate) fn send_along(&self, metadata: &mut Metadata) -> Result<(), MetadataError> {
+        metadata.insert(TRACEPARENT, self.to_string())?;
+        match &self.state {
+            Some(state) => metadata.insert(TRACESTATE, &**state),
+            None => Ok(()),
+        }
+    }
+
     /// Sends it along, unless the user sends another one, or there is no room for it.
     pub(crate) fn add_to(&self, metadata: &mut Metadata) {
         if metadata.get(TRACEPARENT).is_some() {
             return;
         }
-        let added = metadata.insert(TRACEPARENT, self.to_string());
-        if let (Ok(()), Some(state)) = (added, &self.state) {
-            let _ = metadata.insert(TRACESTATE, &**state);
-        }
+        let _ = self.send_along(metadata);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::connection::{Ended, Name, Outcome, Request, Shared, Started, earlier,
 use crate::error::Error;
 use crate::items::BoxedSource;
 use crate::scope::{self, Scope};
+use crate::trace::TraceContext;
 
 type BoxedEnd = Pin<Box<dyn Future<Output = CallEnd> + Send>>;
 
@@ -58,6 +59,10 @@ pub struct MadeCall {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
     pub(super) metadata: Metadata,
+    /// The trace of the handler that makes it.
+    parent: Option<TraceContext>,
+    /// Its name is of a schema.
+    declared: bool,
     /// What else there is of it. Its name and metadata are put in when it is sent.
     pub(super) request: Request<'static>,
     pub(super) sources: Vec<BoxedSource>,
@@ -69,7 +74,7 @@ pub struct MadeCall {
 impl MadeCall {
     pub(super) fn new(
         shared: &Arc<Shared>,
-        name: &str,
+        (name, declared): (&str, bool),
         metadata: Metadata,
         request: Request<'static>,
         sources: Vec<BoxedSource>,
@@ -78,6 +83,8 @@ impl MadeCall {
             shared: Arc::clone(shared),
             name: name.to_owned(),
             metadata,
+            parent: scope::trace(),
+            declared,
             link: Arc::new(Link::new(request.wants_items)),
             request,
             sources,
@@ -137,6 +144,22 @@ impl MadeCall {
         self.metadata.insert(key, value)
     }
 
+    /// Whether its name is of a schema, and so one of few.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.declared
+    }
+
+    /// The trace of the handler that makes it, if it is made in one.
+    #[must_use]
+    pub fn parent(&self) -> Option<&TraceContext> {
+        self.parent.as_ref()
+    }
+
+    pub(crate) fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
     /// Sends it, and waits for its outcome.
     async fn send(self) -> CallEnd {
         let Self {
@@ -148,6 +171,7 @@ impl MadeCall {
             began,
             scope,
             link,
+            ..
         } = self;
         // What interceptors took is gone.
         request.timeout = request

@@ -50,6 +50,8 @@ pub(crate) fn drive(
 /// Drives an open connection until it is to be closed, and gives the reason. Its calls are not ended
 /// yet.
 pub(super) async fn run(session: Arc<Session>, transport: Transport) -> CloseReason {
+    #[cfg(feature = "metrics")]
+    let _open = crate::observe::measure::Open::new();
     let vigil = Vigil::new(session.shared().patience(), transport.is_network());
     let mut driver = Driver {
         shared: Arc::clone(session.shared()),

@@ -182,6 +182,8 @@ impl Inner {
 
     /// Tells of a connection that was turned away.
     fn reject(&self, rejected: Rejected) {
+        #[cfg(feature = "metrics")]
+        crate::observe::measure::rejected(&rejected.error);
         if let Some(more) = self.log.report() {
             let Rejected {
                 error,
