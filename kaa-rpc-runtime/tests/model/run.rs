@@ -23,8 +23,14 @@ use crate::party::{World, begin, exposed};
 use crate::schedule::{Ending, Schedule, Step};
 use crate::wire::Wire;
 
-/// Longer than anything here takes. In memory this is no real time.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than anything here takes: over sockets, and in memory, where this is no real time and the wire may
+/// carry a few bytes a second at first.
+fn patience(over: Over) -> Duration {
+    Duration::from_secs(if over == Over::Memory { 600 } else { 20 })
+}
+
+/// No close ends because its time is over.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// What a stream in memory holds in each direction.
 const CAPACITY: usize = 4096;
@@ -60,7 +66,7 @@ pub(crate) async fn run(
         left,
         injector,
     );
-    let ran = tokio::time::timeout(PATIENCE, perform(schedule, over, &world, &wire)).await;
+    let ran = tokio::time::timeout(patience(over), perform(schedule, over, &world, &wire)).await;
     // What the observer saw comes first: the rest may follow from it.
     if let Some(objection) = wire.objection() {
         return Err(objection);
@@ -157,11 +163,11 @@ async fn connect(
 ) -> io::Result<Pair> {
     let server_builder = Server::builder(secret())
         .limits(schedule.limits[0])
-        .close_timeout(PATIENCE * 10)
+        .close_timeout(LONG)
         .register(exposed(world, 0));
     let client_builder = Channel::builder(&secret())
         .limits(schedule.limits[1])
-        .close_timeout(PATIENCE * 10)
+        .close_timeout(LONG)
         .register(exposed(world, 1));
     let wire = Arc::clone(wire);
     let (mut connected, host, client, carrier, folder);
