@@ -233,8 +233,8 @@ macro_rules! side_methods {
         /// Several stand around each other, the one that was added first outermost. They see every call, also
         /// those of functions that are not exposed ([`ServedCall::is_known`](crate::ServedCall::is_known)).
         /// Calls come to them in the order in which they were sent; one that waits lets others go past the
-        /// call, and is dropped like a handler when the call is cancelled or its time is over. A panic is a
-        /// fault of that call alone. Refused calls count for [`bad_calls`](Self::bad_calls).
+        /// call, and is dropped like a handler when the call is cancelled or its time is over. Around a call of
+        /// a `@serial` function they begin when its turn has come. A panic is a fault of that call alone. Refused calls count for [`bad_calls`](Self::bad_calls).
         pub fn intercept_served<F, Fut>(mut self, intercept: F) -> Self
         where
             F: Fn(crate::ServedCall, crate::ServedNext) -> Fut + Send + Sync + 'static,

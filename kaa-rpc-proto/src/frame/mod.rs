@@ -161,8 +161,7 @@ pub enum Frame<'a> {
     Metadata {
         /// The call that it is told of.
         id: CallId,
-        /// A MessagePack map from string to string, of at most [`MAX_METADATA`](crate::metadata::MAX_METADATA)
-        /// bytes.
+        /// A MessagePack map from string to string, of at most [`MAX_METADATA`] bytes.
         metadata: &'a [u8],
     },
     /// The caller no longer wants the result. The final frame still comes.
