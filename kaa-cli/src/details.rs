@@ -32,6 +32,7 @@ pub(crate) fn details(error: &Error) -> (&'static str, Vec<(&'static str, Value)
             "unknown_function",
             vec![("closest", unknown.closest.as_str().into())],
         ),
+        Error::Refused { .. } => ("refused", Vec::new()),
         Error::TimedOut { .. } => ("timed_out", Vec::new()),
         Error::Cancelled => ("cancelled", Vec::new()),
         Error::ConnectionLost(_) => ("connection_lost", Vec::new()),

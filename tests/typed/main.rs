@@ -4,6 +4,7 @@ mod objects;
 
 mod arbitrary;
 mod arguments;
+mod around;
 mod evolution;
 mod failures;
 mod items;
