@@ -1,6 +1,9 @@
 //! What a call and its answer bring along.
 
-use kaa_rpc_runtime::{Channel, Context, Error, Metadata, Outcome, params};
+use std::sync::Arc;
+
+use kaa_rpc_runtime::{Channel, Context, Error, Limits, Metadata, Outcome, params};
+use tokio::sync::Notify;
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -130,5 +133,44 @@ async fn what_is_told_after_the_end_of_a_call_is_nobodys() -> Tested {
         .await;
     result?;
     assert_eq!(metadata, Metadata::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_room_keeps_its_own() -> Tested {
+    let gate = Arc::new(Notify::new());
+    let opens = Arc::clone(&gate);
+    let who = move |cx: Context| {
+        let gate = Arc::clone(&opens);
+        async move {
+            gate.notified().await;
+            let who = cx.metadata()?.get("who").unwrap_or("nobody").to_owned();
+            cx.answer_metadata("seen", who.clone())?;
+            Outcome::<String>::Ok(who)
+        }
+    };
+    let narrow = Limits {
+        max_calls: 1,
+        ..Limits::default()
+    };
+    let (_server, client) = Channel::pair(
+        |side| side.register_fn("who", params([], who)).limits(narrow),
+        |side| side,
+    )
+    .await?;
+    let start = |who: &str| {
+        let call = client.rpc::<String, _>("who", ());
+        call.metadata("who", who).start()
+    };
+    let calls: Vec<_> = ["a", "b", "c"].map(start).into();
+    let last = client.rpc::<String, _>("who", ()).start();
+    for (call, expected) in calls.into_iter().zip(["a", "b", "c"]) {
+        gate.notify_one();
+        let (who, metadata) = call.with_metadata().await;
+        assert_eq!(who?, expected);
+        assert_eq!(metadata.get("seen"), Some(expected));
+    }
+    gate.notify_one();
+    assert_eq!(last.await?, "nobody");
     Ok(())
 }
