@@ -14,6 +14,7 @@ mod observer;
 mod party;
 mod run;
 mod schedule;
+mod sources;
 mod streams;
 mod wire;
 

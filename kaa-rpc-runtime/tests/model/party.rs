@@ -1,25 +1,22 @@
-//! What an end exposes and how it calls: functions, callers and streams that do what the plan of their
+//! What an end exposes and how it calls: functions and callers that do what the plan of their
 //! call says, and write down what they see.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use futures_core::Stream;
 use kaa_rpc_runtime::codegen::{Functions, items, yielder};
 use kaa_rpc_runtime::{
     Arguments, Bytes, Call as Rpc, Channel, Context, Error, InProgress, Items, Outcome,
-    StreamArgument, Yielder, item_channel,
+    StreamArgument, Yielder,
 };
-use tokio::time::Sleep;
 
 use crate::common::Exposing;
 use crate::log::{Log, Run, Token, Told};
-use crate::schedule::{Act, Call, Fate, Function, HandlerEnd, Source, SourceEnd, Then};
+use crate::schedule::{Act, Call, Fate, Function, HandlerEnd, Then};
+use crate::sources::send_along;
 
 /// An item: of which call, of which of its streams, which one, and something to carry.
-type Item = (usize, u8, usize, Bytes);
+pub(crate) type Item = (usize, u8, usize, Bytes);
 
 /// Stands for what the call yields.
 const YIELDS: u8 = 255;
@@ -32,7 +29,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    async fn pause(&self, ticks: u8) {
+    pub(crate) async fn pause(&self, ticks: u8) {
         if ticks > 0 {
             tokio::time::sleep(self.tick * u32::from(ticks)).await;
         }
@@ -40,7 +37,7 @@ impl World {
 }
 
 /// A panic that was planned says nothing on standard error.
-fn panic_quietly() -> ! {
+pub(crate) fn panic_quietly() -> ! {
     std::panic::resume_unwind(Box::new("planned"))
 }
 
@@ -370,105 +367,4 @@ async fn take_yields(
         left -= 1;
     }
     Ok(())
-}
-
-fn send_along<'a, A: Arguments>(
-    world: &Arc<World>,
-    call: Rpc<'a, A, usize>,
-    token: Token,
-    number: usize,
-    plan: Source,
-) -> Rpc<'a, A, usize> {
-    let world = Arc::clone(world);
-    // A sender that waits for ever would not see that nobody wants more.
-    if !plan.sender || plan.end == SourceEnd::Never {
-        return call.stream(Planned {
-            world,
-            token,
-            number,
-            plan,
-            pause: None,
-        });
-    }
-    let (mut sender, receiver) = item_channel::<Item>();
-    tokio::spawn(async move {
-        for made in 0..plan.items {
-            world.pause(plan.pause).await;
-            let item = item(token, number, made.into(), plan.size);
-            if sender.give(&item).await.is_err() {
-                return;
-            }
-            world
-                .log
-                .with(token, |entry| entry.inputs[number].made += 1);
-        }
-        let set = |complete: bool| {
-            world.log.with(token, |entry| {
-                entry.inputs[number].complete = complete;
-                entry.inputs[number].broken = !complete;
-            });
-        };
-        match plan.end {
-            SourceEnd::Complete => {
-                // Before it is said, or it could be heard before it is written down.
-                set(true);
-                let _ = sender.finish().await;
-            }
-            SourceEnd::Breaks => set(false),
-            SourceEnd::Never => unreachable!("it is a stream of its own"),
-        }
-    });
-    call.stream(receiver)
-}
-
-fn item(token: Token, stream: usize, number: usize, size: usize) -> Item {
-    let stream = u8::try_from(stream).expect("there are two");
-    (token, stream, number, Bytes::from(vec![0; size]))
-}
-
-/// A stream that does what its plan says.
-struct Planned {
-    world: Arc<World>,
-    token: Token,
-    number: usize,
-    plan: Source,
-    pause: Option<Pin<Box<Sleep>>>,
-}
-
-impl Stream for Planned {
-    type Item = Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Item>> {
-        let this = &mut *self;
-        let (token, number) = (this.token, this.number);
-        let made = this
-            .world
-            .log
-            .with(token, |entry| entry.inputs[number].made);
-        if made == usize::from(this.plan.items) {
-            return match this.plan.end {
-                SourceEnd::Never => Poll::Pending,
-                SourceEnd::Complete => {
-                    let log = &this.world.log;
-                    log.with(token, |entry| entry.inputs[number].complete = true);
-                    Poll::Ready(None)
-                }
-                SourceEnd::Breaks => {
-                    let log = &this.world.log;
-                    log.with(token, |entry| entry.inputs[number].broken = true);
-                    panic_quietly()
-                }
-            };
-        }
-        if this.plan.pause > 0 {
-            let pause = this.world.tick * u32::from(this.plan.pause);
-            let sleep = || Box::pin(tokio::time::sleep(pause));
-            ready!(this.pause.get_or_insert_with(sleep).as_mut().poll(cx));
-            this.pause = None;
-        }
-        this.world
-            .log
-            .with(token, |entry| entry.inputs[number].made += 1);
-        Poll::Ready(Some(item(token, number, made, this.plan.size)))
-    }
 }
