@@ -69,7 +69,8 @@ impl Retry {
     }
 
     /// Gives up when it has been without a connection for so long: the channel is closed. By default it
-    /// goes on for ever.
+    /// goes on for ever. An attempt that is under way then is still waited for, at most as long as opening a
+    /// connection may take.
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.give_up_after = Some(time);
         self

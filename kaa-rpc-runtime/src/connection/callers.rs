@@ -340,7 +340,7 @@ impl Callers {
                 buffers::give(parked.arguments);
                 after.discard(waker);
             }
-            Slot::Done(_) => {}
+            Slot::Done(ended) => after.drop_outcome(ended),
         }
     }
 
@@ -376,7 +376,9 @@ impl Callers {
             }
             Some(Slot::Done(_)) => {
                 self.streaming.forget(slot, after);
-                self.slots.remove(slot);
+                if let Some(Slot::Done(ended)) = self.slots.try_remove(slot) {
+                    after.drop_outcome(ended);
+                }
             }
             None => {}
         }

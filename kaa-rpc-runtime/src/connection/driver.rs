@@ -69,7 +69,8 @@ pub(super) async fn run(session: Arc<Session>, transport: Transport) -> CloseRea
     // Turns are limited by `CALLS_A_TURN`; tokio's own budget would end a handler's first poll for no
     // reason of the handler's.
     let reason = tokio::task::unconstrained(poll_fn(|cx| driver.poll(cx))).await;
-    driver.shutdown().await;
+    let orderly = matches!(reason, CloseReason::Closed | CloseReason::ClosedByPeer);
+    driver.shutdown(orderly).await;
     driver.transport.end(reason).await
 }
 
@@ -400,8 +401,19 @@ impl Driver {
 
     /// Tells the other end that nothing more comes. It gets a moment; a stream that does not take it
     /// is dropped all the same.
-    async fn shutdown(&mut self) {
-        let shutdown = poll_fn(|cx| self.transport.poll_shutdown(cx));
+    ///
+    /// After an orderly end, what still comes is read and thrown away: where closing with unread bytes
+    /// resets the connection, a late ping would otherwise destroy our last words on their way.
+    async fn shutdown(&mut self, orderly: bool) {
+        let transport = &mut self.transport;
+        let shutdown = async {
+            let ended = poll_fn(|cx| transport.poll_shutdown(cx)).await;
+            if !(orderly && ended.is_ok() && transport.resets_when_unread()) {
+                return;
+            }
+            let mut unread = [0; 256];
+            while let Ok(1..) = poll_fn(|cx| transport.poll_read(cx, &mut unread)).await {}
+        };
         let _ = tokio::time::timeout(Duration::from_secs(1), shutdown).await;
     }
 }

@@ -113,7 +113,7 @@ where
             let Some(next) = next else {
                 return Err(reason);
             };
-            if next.hopeless {
+            if next.hopeless && !shared.is_hopeless() {
                 tracing::error!(error = %reason, "a channel cannot be opened; calls do not wait for it any more");
             }
             if !shared.go_on_without(reason, next.pause, next.hopeless) {

@@ -288,6 +288,7 @@ impl Shared {
         pause: Duration,
         hopeless: bool,
     ) -> bool {
+        let mut replaced = None;
         let goes_on = self.with(|state, after| {
             if matches!(state.phase, Phase::Closed(_))
                 || state.closing.is_some_and(|closing| closing.for_good)
@@ -296,10 +297,12 @@ impl Shared {
             }
             state.closing = None;
             state.lose(&reason, !hopeless, after);
-            state.away = Arc::clone(&reason);
+            // Dropped when the lock is free: an error of a user's stream may be in it.
+            replaced = Some(std::mem::replace(&mut state.away, Arc::clone(&reason)));
             state.hopeless = hopeless;
             true
         });
+        drop(replaced);
         if goes_on {
             let next_attempt = pause;
             self.set_status(Status::Disconnected {
@@ -308,6 +311,11 @@ impl Shared {
             });
         }
         goes_on
+    }
+
+    /// Whether it is known that no connection is to be hoped for.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.lock().hopeless
     }
 
     /// The next attempt begins.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::callers::Callers;
 use super::inputs::Inputs;
+use super::request::Ended;
 use super::served::{Running, Served};
 use super::session::Session;
 use crate::buffers;
@@ -83,6 +84,7 @@ pub(crate) struct After {
     discarded: Vec<Waker>,
     aborts: Vec<AbortHandle>,
     dropped: Vec<Running>,
+    outcomes: Vec<Ended>,
 }
 
 impl After {
@@ -102,6 +104,11 @@ impl After {
         self.aborts.push(handle);
     }
 
+    /// An outcome may own an error of a user's stream.
+    pub(super) fn drop_outcome(&mut self, ended: Ended) {
+        self.outcomes.push(ended);
+    }
+
     pub(super) fn drop_later(&mut self, running: Running) {
         self.dropped.push(running);
     }
@@ -114,6 +121,7 @@ impl After {
         let woken = self.wakers.len();
         self.wakers.drain(..).for_each(Waker::wake);
         self.discarded.clear();
+        self.outcomes.clear();
         self.aborts.drain(..).for_each(|handle| handle.abort());
         self.dropped.drain(..).for_each(drop_quietly);
         woken

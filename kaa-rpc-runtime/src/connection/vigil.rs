@@ -93,6 +93,18 @@ impl Vigil {
         }
     }
 
+    /// The time in which this end did not run, because its process was stopped or the machine asleep, is
+    /// not the other end's.
+    fn excuse(&mut self, now: Instant) {
+        let Some(due) = self.due.take() else { return };
+        let overslept = now.saturating_duration_since(due);
+        if overslept > Duration::from_secs(1) {
+            for since in [&mut self.stuck, &mut self.frame].into_iter().flatten() {
+                *since += overslept;
+            }
+        }
+    }
+
     fn expect(&mut self, since: Instant, limit: Duration) {
         // A time that is too far to be told never comes.
         self.due = earlier(self.due, since.checked_add(limit));
@@ -100,7 +112,7 @@ impl Vigil {
 
     /// `received`: how much there is of a frame that is there in part.
     pub(super) fn judge(&mut self, now: Instant, received: usize) -> Verdict {
-        self.due = None;
+        self.excuse(now);
         if let Some(since) = self.stuck {
             if is_over(since, self.write_timeout, now) {
                 return Verdict::Over(CloseReason::WriteTimedOut(self.write_timeout));
@@ -184,6 +196,19 @@ mod tests {
             }
         }
         panic!("nothing is ever to be done")
+    }
+
+    #[test]
+    fn an_end_that_did_not_run_holds_nothing_against_the_other() {
+        let (mut vigil, start) = vigil(None);
+        vigil.handled(start, true);
+        // Stopped for ten minutes, then running again: the frame has what was left of its time.
+        let later = start + 600 * SECOND;
+        assert!(matches!(vigil.judge(later, 1000), Verdict::Fine));
+        assert!(matches!(
+            vigil.judge(later + SECOND, 1000),
+            Verdict::Over(CloseReason::FrameTimedOut(_))
+        ));
     }
 
     #[test]

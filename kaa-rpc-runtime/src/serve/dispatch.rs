@@ -236,8 +236,11 @@ impl Dispatcher {
     }
 
     fn answer(&mut self, id: Option<CallId>, cost: u32, reply: Reply) {
+        // Whoever has a newer schema tells of events that this end does not know.
+        let event = id.is_none();
         if let Reply::Failure(failure) = &reply
             && is_bad_call(failure.kind)
+            && !(event && failure.kind == FailureKind::UnknownFunction)
         {
             self.bad_calls.take();
         }

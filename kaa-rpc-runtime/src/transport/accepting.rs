@@ -1,8 +1,11 @@
 //! What a failed `accept` means, for all kinds of listeners.
 
+use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
+
+use crate::ratelimit::RateLimit;
 
 /// What a failed `accept` means.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +48,17 @@ pub(super) struct Pause {
 }
 
 impl Pause {
+    /// Tells the log of a failure, and waits: a crowd that takes all descriptors brings it about again and
+    /// again.
+    pub(super) async fn after(&mut self, error: &io::Error) {
+        static FAILED: RateLimit = RateLimit::new();
+        let pause = self.next();
+        if let Some(more) = FAILED.report() {
+            tracing::warn!(%error, ?pause, more, "cannot accept a connection; trying again");
+        }
+        tokio::time::sleep(pause).await;
+    }
+
     const FIRST: Duration = Duration::from_millis(50);
     const LONGEST: Duration = Duration::from_secs(1);
 

@@ -199,10 +199,18 @@ impl Transport {
         false
     }
 
+    /// Whether closing it may destroy what was written, if something that came is not read. The kernel
+    /// keeps what was written to a Unix socket.
+    pub(crate) fn resets_when_unread(&self) -> bool {
+        matches!(self, Transport::Stream(_))
+    }
+
     /// Whether the other end may be on another machine, and vanish without a sign.
     pub(crate) fn is_network(&self) -> bool {
         match self.kind() {
-            Kind::Unix | Kind::Other => false,
+            Kind::Unix => false,
+            // Of a stream that a user made, only what it is connected to tells.
+            Kind::Other => self.peer_address().is_some(),
             #[cfg(feature = "process")]
             Kind::Inherited => false,
             #[cfg(feature = "tcp")]

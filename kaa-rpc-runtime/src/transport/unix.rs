@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -176,7 +177,11 @@ impl UnixListener {
                             self.pause = Pause::default();
                             return Ok(socket);
                         }
-                        Err(error) => error,
+                        // Of this connection alone, unless there are no descriptors.
+                        Err(error) => match Errno::from_io_error(&error).map(classify) {
+                            Some(AcceptFailure::Exhausted) => error,
+                            _ => continue,
+                        },
                     }
                 }
                 Err(error) => match classify(error) {
@@ -189,9 +194,7 @@ impl UnixListener {
                     AcceptFailure::Broken => return Err(error.into()),
                 },
             };
-            let pause = self.pause.next();
-            tracing::warn!(%error, ?pause, "cannot accept a connection; trying again");
-            tokio::time::sleep(pause).await;
+            self.pause.after(&error).await;
         }
     }
 }

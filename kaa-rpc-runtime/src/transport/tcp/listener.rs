@@ -75,9 +75,7 @@ impl TcpListener {
                 Some(AcceptFailure::Broken) => return Err(error),
                 Some(AcceptFailure::Exhausted) | None => {}
             }
-            let pause = self.pause.next();
-            tracing::warn!(%error, ?pause, "cannot accept a connection; trying again");
-            tokio::time::sleep(pause).await;
+            self.pause.after(&error).await;
         }
     }
 }

@@ -76,9 +76,9 @@ fn hostile_46_without_descriptors_accepting_waits() {
         let waiting = tokio::time::timeout(Duration::from_secs(10), listener.accept());
         assert!(waiting.await.is_err(), "accepted without a descriptor");
         drop(shortage);
-        // 50, 100, 200, 400 and 800 ms, then every second.
+        // At most one for each second that really passed, however often it was tried in those ten.
         let count = warnings.load(Ordering::Relaxed);
-        assert!((10..=16).contains(&count), "{count} warnings");
+        assert!((1..=5).contains(&count), "{count} warnings");
 
         drop(listener.accept().await.unwrap());
         drop(client);
