@@ -24,6 +24,7 @@
 //! ```
 
 mod check;
+mod describe;
 mod diagnostics;
 mod limits;
 pub mod naming;

@@ -71,7 +71,7 @@ pub fn legal(name: String) -> String {
 }
 
 /// The functions that every generated proxy has; a declared one of such a name gets an underscore.
-pub const PROXY_FUNCTIONS: [&str; 4] = ["new", "at", "channel", "check"];
+pub const PROXY_FUNCTIONS: [&str; 5] = ["new", "at", "channel", "check", "check_at"];
 
 /// The functions that every call has; the setter of an optional parameter of such a name gets an
 /// underscore.

@@ -21,6 +21,7 @@ const RUNTIME: &[&str] = &[
     "CallError",
     "Channel",
     "ChannelBuilder",
+    "Compatibility",
     "ConnectError",
     "Context",
     "Error",
@@ -229,16 +230,21 @@ impl<'a> Module<'a> {
             return item.into_token_stream();
         }
         self.packages.borrow_mut().insert(id.package);
-        let package = &self.schema.package_of(id).name;
+        self.path_in(id.package, item)
+    }
+
+    /// The path of `item`, which stands in the module of another package.
+    pub(crate) fn path_in(&self, package: usize, item: &Ident) -> TokenStream {
+        let name = &self.schema.packages()[package].name;
         match self
             .config
             .modules
-            .get(package)
+            .get(name)
             .and_then(|path| syn::parse_str::<syn::Path>(path).ok())
         {
             Some(path) => quote!(#path::#item),
             None => {
-                let module = &self.names.package(id.package).module;
+                let module = &self.names.package(package).module;
                 quote!(super::#module::#item)
             }
         }

@@ -22,12 +22,12 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn check(file: &str) -> Checked {
-    kaa_idl::check(&[file.into()], &[], &Folder(folder()))
+fn check(folder: &Path, file: &str) -> Checked {
+    kaa_idl::check(&[file.into()], &[], &Folder(folder.to_owned()))
 }
 
-fn generated(file: &str, config: &Config) -> Vec<GeneratedFile> {
-    let checked = check(file);
+fn generated(folder: &Path, file: &str, config: &Config) -> Vec<GeneratedFile> {
+    let checked = check(folder, file);
     let schema = checked
         .schema()
         .unwrap_or_else(|| panic!("{}", checked.render(Style::Plain)));
@@ -41,9 +41,9 @@ fn generated(file: &str, config: &Config) -> Vec<GeneratedFile> {
 }
 
 /// Compares the last package's code, which is that of `file` itself, with the golden `name`.
-fn compare(file: &str, name: &str, config: &Config) {
-    let source = generated(file, config).pop().unwrap().source;
-    let golden = folder().join(name);
+fn compare(folder: &Path, file: &str, name: &str, config: &Config) {
+    let source = generated(folder, file, config).pop().unwrap().source;
+    let golden = folder.join(name);
     if std::env::var_os("BLESS").is_some() {
         fs::write(&golden, &source).unwrap();
         return;
@@ -65,10 +65,25 @@ macro_rules! goldens {
         $(
             #[test]
             fn $name() {
-                compare(concat!(stringify!($name), ".kidl"), concat!(stringify!($name), ".rs"), &Config::new());
+                compare(&folder(), concat!(stringify!($name), ".kidl"), concat!(stringify!($name), ".rs"), &Config::new());
             }
         )*
     };
 }
 
 goldens! { player types everything keywords names docs lints streams }
+
+/// The runtime's own items: what descriptions travel as.
+#[test]
+fn descriptions() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kaa-rpc-runtime/src/describe");
+    let config = Config::new().runtime("crate");
+    compare(&folder, "kaa.kidl", "wire.rs", &config);
+    // A second implementation is written from the document.
+    let document = fs::read_to_string(folder.join("../../../docs/protocol.md")).unwrap();
+    let schema = fs::read_to_string(folder.join("kaa.kidl")).unwrap();
+    assert!(
+        document.contains(&format!("```kidl\n{schema}```\n")),
+        "docs/protocol.md has another kaa.kidl"
+    );
+}

@@ -13,6 +13,7 @@ use crate::connection::{CallRef, Session};
 use crate::items::{Items, Yielder};
 use crate::peer::Peer;
 use crate::scope::{Scope, Scoped};
+use crate::serve::functions::Registry;
 use crate::told::Told;
 use crate::trace::TraceContext;
 
@@ -56,6 +57,11 @@ impl Context {
         name: &'static str,
     ) -> Result<Items<T>, ArgumentError> {
         Items::argument(&self.session, self.call, arguments, name)
+    }
+
+    /// What this end exposes.
+    pub(crate) fn functions(&self) -> &Registry {
+        self.session.shared().functions()
     }
 
     /// The channel that the call came from: call back whoever called, or keep it to call later.

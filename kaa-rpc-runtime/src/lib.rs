@@ -26,6 +26,7 @@
 //! | `told`, `trace`, `scope` | what comes along with a call, and goes on with the calls of its handler |
 //! | `connection` | the state that both share, and the task that drives it |
 //! | `plan`, `retry`, `status` | how a channel gets a connection, and another one |
+//! | `describe` | what an end tells of itself, and how it is compared |
 //! | `open`, `transport`, `address`, `secret` | how a connection comes to be |
 //! | `observe` | spans and measurements of calls |
 //! | `codegen` | what generated code names |
@@ -45,6 +46,7 @@ mod close;
 pub mod codegen;
 mod connection;
 mod context;
+mod describe;
 mod error;
 mod items;
 mod macros;
@@ -80,6 +82,7 @@ pub use items::{
     Give, GiveError, ItemIter, ItemReceiver, ItemSender, ItemSource, Items, NoItems,
     StreamArgument, TakeError, Yielder, item_channel, item_iter,
 };
+pub use kaa_rpc_describe::{Change, Compatibility, Description, Difference, Effect};
 pub use kaa_rpc_proto::handshake::HandshakeError;
 pub use kaa_rpc_proto::msgpack::{Arguments, Bytes, Integer, Kwargs, Timestamp, Value};
 pub use kaa_rpc_proto::{FailureKind, Limits, Metadata, MetadataError, Violation, kwargs};

@@ -85,6 +85,7 @@ impl Patience {
 #[derive(Debug)]
 pub(crate) struct Side {
     pub(crate) functions: Functions,
+    pub(crate) introspection: bool,
     pub(crate) limits: Limits,
     pub(crate) service: String,
     pub(crate) timeout: Option<Duration>,
@@ -101,6 +102,7 @@ impl Default for Side {
     fn default() -> Self {
         Self {
             functions: Functions::default(),
+            introspection: true,
             limits: Limits::default(),
             service: String::new(),
             timeout: None,
@@ -132,7 +134,8 @@ pub(crate) struct SoundSide {
 
 impl Side {
     pub(crate) fn check(self) -> Result<SoundSide, ConnectError> {
-        let registry = Registry::new(self.functions).map_err(ConnectError::Register)?;
+        let registry =
+            Registry::new(self.functions, self.introspection).map_err(ConnectError::Register)?;
         let service = ServiceName::new(&self.service).map_err(|error| {
             ConnectError::Settings(format!("the service name `{}`: {error}", self.service))
         })?;
@@ -199,6 +202,15 @@ macro_rules! side_methods {
         /// Exposes a closure whose parameters got names from [`crate::params`].
         pub fn register_fn(mut self, name: &str, function: impl crate::Handler) -> Self {
             self.side.functions.add_fn(name, function);
+            self
+        }
+
+        /// Does not answer `kaa.describe` and `kaa.ping`, which tell the other end what is exposed, and
+        /// that this end is there. Calls of them fail as those of any unknown function.
+        ///
+        /// What is exposed can be called all the same by whoever knows the names.
+        pub fn without_introspection(mut self) -> Self {
+            self.side.introspection = false;
             self
         }
 

@@ -154,7 +154,7 @@ impl new::Shop for Shop {
 }
 
 /// A new client of an old server, and the server's end.
-async fn old_server() -> Result<(Channel, new::ShopClient), ConnectError> {
+pub(crate) async fn old_server() -> Result<(Channel, new::ShopClient), ConnectError> {
     let service = old::ShopService::new(Shop);
     let (server, client) =
         Channel::pair(|server| server.register(service), |client| client).await?;
@@ -162,7 +162,7 @@ async fn old_server() -> Result<(Channel, new::ShopClient), ConnectError> {
 }
 
 /// An old client of a new server, and the server's end.
-async fn new_server() -> Result<(Channel, old::ShopClient), ConnectError> {
+pub(crate) async fn new_server() -> Result<(Channel, old::ShopClient), ConnectError> {
     let service = new::ShopService::new(Shop);
     let (server, client) =
         Channel::pair(|server| server.register(service), |client| client).await?;

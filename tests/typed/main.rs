@@ -7,6 +7,7 @@ mod arguments;
 mod around;
 mod evolution;
 mod failures;
+mod introspection;
 mod items;
 mod mistakes;
 mod round_trips;

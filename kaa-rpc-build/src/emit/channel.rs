@@ -283,5 +283,47 @@ impl<'a> ChannelType<'a> {
                 }
             }
         });
+        self.check(&name, others, &channel, items);
+    }
+
+    /// Checks all proxies of an end.
+    fn check(
+        self,
+        name: &TokenStream,
+        others: Exposed<'_>,
+        channel: &Ident,
+        items: &mut Items<'_, '_>,
+    ) {
+        let module = self.module;
+        names!(module; Compatibility, Error, Result);
+        let mut proxies = others
+            .each()
+            .map(|(id, _)| module.derived_path(id, &module.names.interface(id).client));
+        let Some(first) = proxies.next() else {
+            return;
+        };
+        let rest: Vec<TokenStream> = proxies.collect();
+        let body = if rest.is_empty() {
+            quote!(#first::check(&self.#channel).await)
+        } else {
+            quote! {
+                let mut found = #first::check(&self.#channel).await?;
+                #(found.extend(#rest::check(&self.#channel).await?);)*
+                Ok(found)
+            }
+        };
+        items.push(quote! {
+            impl #name {
+                /// Compares what the other end exposes with what this end was made for, and tells what
+                /// differs and what that breaks.
+                ///
+                /// # Errors
+                ///
+                /// If the other end does not describe what it exposes, or does not do so in time.
+                pub async fn check(&self) -> #Result<#Compatibility, #Error> {
+                    #body
+                }
+            }
+        });
     }
 }

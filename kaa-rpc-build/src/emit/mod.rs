@@ -5,6 +5,7 @@ mod arguments;
 mod call;
 mod channel;
 mod consts;
+mod describe;
 mod enums;
 mod errors;
 mod fields;
@@ -65,6 +66,8 @@ pub(crate) fn items(module: &Module<'_>) -> Vec<TokenStream> {
             Declaration::Channel(it) => channel::emit(module, id, it, &mut items),
         }
     }
+    // Last, when it is known which other packages are used.
+    describe::emit(module, &mut items);
     items.items
 }
 

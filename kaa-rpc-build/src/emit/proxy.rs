@@ -68,8 +68,9 @@ fn definition(module: &Module<'_>, id: DeclarationId, it: &Interface, items: &mu
 }
 
 fn functions(module: &Module<'_>, id: DeclarationId, it: &Interface, items: &mut Items<'_, '_>) {
-    names!(module; Channel, Into, String, codegen);
+    names!(module; Channel, Compatibility, Error, Into, Result, String, codegen);
     let names = module.names.interface(id);
+    let interface_name = module.schema.full_name(id);
     let mut functions = vec![
         quote! {
             /// Calls what the other end of `channel` exposes.
@@ -90,6 +91,27 @@ fn functions(module: &Module<'_>, id: DeclarationId, it: &Interface, items: &mut
             #[must_use]
             pub fn channel(&self) -> &#Channel {
                 self.proxy.channel()
+            }
+        },
+        quote! {
+            /// Compares what the other end of `channel` exposes with what these calls were made for, and tells
+            /// what differs and what that breaks.
+            ///
+            /// # Errors
+            ///
+            /// If the other end does not describe what it exposes, or does not do so in time.
+            pub async fn check(channel: &#Channel) -> #Result<#Compatibility, #Error> {
+                Self::check_at(channel, "").await
+            }
+        },
+        quote! {
+            /// As [`check`](Self::check), for what the other end exposes under `prefix`.
+            ///
+            /// # Errors
+            ///
+            /// As those of [`check`](Self::check).
+            pub async fn check_at(channel: &#Channel, prefix: &str) -> #Result<#Compatibility, #Error> {
+                #codegen::check(channel, prefix, #interface_name, schema).await
             }
         },
     ];

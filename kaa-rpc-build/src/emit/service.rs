@@ -72,14 +72,18 @@ fn register(module: &Module<'_>, id: DeclarationId, it: &Interface, items: &mut 
         .zip(&names.functions)
         .map(|(function, names)| add(module, &t, function, names));
     let functions: Vec<TokenStream> = functions.collect();
+    let interface_name = module.schema.full_name(id);
     let variable = if functions.is_empty() {
         quote!(_)
     } else {
         quote!(functions)
     };
+    let describes =
+        (!functions.is_empty()).then(|| quote!(functions.interface(#interface_name, schema);));
     items.push(quote! {
         impl<#t: #interface> #codegen::Service for #service<#t> {
             fn register(self, #variable: &mut #codegen::Functions) {
+                #describes
                 #(#functions)*
             }
         }

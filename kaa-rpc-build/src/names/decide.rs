@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Methods of every proxy.
-const PROXY_METHODS: &[&str] = &["new", "at", "channel", "check"];
+const PROXY_METHODS: &[&str] = &["new", "at", "channel", "check", "check_at"];
 /// Methods of every call that has setters.
 const CALL_METHODS: &[&str] = &[
     "metadata",

@@ -9,6 +9,7 @@ mod variants;
 pub use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader, AsBytes, EncodeError, Encoder};
 pub use serde;
 
+pub use crate::describe::{Schema, check};
 pub use crate::items::{ItemSource, StreamArgument};
 pub use crate::outcome::DeclaredError;
 pub use crate::serve::functions::{Functions, Registration, Service};

@@ -98,6 +98,8 @@ impl Dispatcher {
     ) -> Dispatched {
         self.refresh();
         let function = self.table.get(head.name).map(Arc::clone);
+        let built_in = || self.shared().functions().built_in(head.name);
+        let function = function.or_else(built_in);
         if let Some(chain) = self.shared().served_chain() {
             let chain = Arc::clone(chain);
             return self.intercepted(&chain, function, call, cost, head, arguments);

@@ -5,15 +5,16 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{self, Poll};
 
 use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
 use serde::Serialize;
 
-use super::params::Handler;
+use super::params::{ClosureParameter, Handler};
 use super::reply::{self, Reply};
 use crate::context::Context;
+use crate::describe::{Exposed, Schema, built_in};
 use crate::outcome::{DeclaredError, Outcome};
 use crate::ratelimit::RateLimit;
 
@@ -55,6 +56,8 @@ pub trait Service {
 #[derive(Debug, Default)]
 pub struct Functions {
     prefix: String,
+    /// Where what is added is described.
+    origin: Option<Origin>,
     list: Vec<Registration>,
 }
 
@@ -62,8 +65,15 @@ impl Functions {
     /// Adds all functions of `service`, each name after `prefix`.
     pub(crate) fn add_service(&mut self, prefix: &str, service: impl Service) {
         let before = std::mem::replace(&mut self.prefix, prefix.to_owned());
+        let origin = self.origin.take();
         service.register(self);
         self.prefix = before;
+        self.origin = origin;
+    }
+
+    /// Says that the functions which are added now are those of the interface `name` of `schema`.
+    pub fn interface(&mut self, name: &'static str, schema: fn() -> Schema) {
+        self.origin = Some(Origin { name, schema });
     }
 
     /// Adds a function of an object. `run` decodes the arguments, in the order of their declaration,
@@ -93,10 +103,15 @@ impl Functions {
 
     /// Adds a closure.
     pub(crate) fn add_fn(&mut self, name: &str, handler: impl Handler) {
-        self.insert(
-            name,
-            Box::new(move |cx, arguments| handler.run(cx, arguments)),
-        );
+        let parameters = handler.parameters();
+        let run =
+            Box::new(move |cx, arguments: &mut ArgumentReader<'_>| handler.run(cx, arguments));
+        self.insert(name, run).parameters = parameters;
+    }
+
+    /// The only one.
+    pub(crate) fn single(self) -> Option<Registration> {
+        self.list.into_iter().next()
     }
 
     fn insert(&mut self, name: &str, run: Run) -> &mut Registration {
@@ -105,6 +120,9 @@ impl Functions {
             run,
             serial: None,
             uncancelled: false,
+            prefix: self.prefix.len(),
+            origin: self.origin,
+            parameters: Vec::new(),
         };
         let last = self.list.len();
         self.list.push(registration);
@@ -120,6 +138,19 @@ pub struct Registration {
     /// Names the queue of a serial function; unique in the process.
     pub(crate) serial: Option<u64>,
     pub(crate) uncancelled: bool,
+    /// How much of the name is the prefix under which it was registered, in bytes.
+    pub(crate) prefix: usize,
+    pub(crate) origin: Option<Origin>,
+    /// Of a closure.
+    pub(crate) parameters: Vec<ClosureParameter>,
+}
+
+/// Where a function is described.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// The full name of its interface.
+    pub(crate) name: &'static str,
+    pub(crate) schema: fn() -> Schema,
 }
 
 impl Registration {
@@ -130,6 +161,9 @@ impl Registration {
             run: Box::new(|_, _| Ok(BoxedHandler::of_reply(std::future::pending()))),
             serial: None,
             uncancelled: false,
+            prefix: 0,
+            origin: None,
+            parameters: Vec::new(),
         }
     }
 
@@ -194,6 +228,10 @@ pub(crate) type Table = HashMap<String, Arc<Registration>>;
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     table: RwLock<Arc<Table>>,
+    /// Whether it answers what it exposes.
+    introspection: bool,
+    /// What it answered last, and the version of the table that this is of.
+    described: Mutex<Option<(u64, Arc<Exposed>)>>,
     /// Changes with the table, so that drivers need not lock to see that nothing did.
     version: AtomicU64,
     /// The log of oneway calls that failed, on all channels: whoever calls can bring that about.
@@ -203,8 +241,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(functions: Functions) -> Result<Self, RegisterError> {
-        let registry = Self::default();
+    pub(crate) fn new(functions: Functions, introspection: bool) -> Result<Self, RegisterError> {
+        let registry = Self {
+            introspection,
+            ..Self::default()
+        };
         registry.register(functions)?;
         Ok(registry)
     }
@@ -215,6 +256,33 @@ impl Registry {
 
     pub(crate) fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The runtime's own function of that name, unless they are switched off.
+    pub(crate) fn built_in(&self, name: &str) -> Option<Arc<Registration>> {
+        match self.introspection {
+            true => built_in(name),
+            false => None,
+        }
+    }
+
+    /// What it exposes, in words. Nothing is made of it before somebody asks.
+    pub(crate) fn described(&self) -> Arc<Exposed> {
+        // A change after this makes it older than it is, so that it is made anew.
+        let version = self.version();
+        let lock = || {
+            self.described
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some((of, described)) = &*lock()
+            && *of == version
+        {
+            return Arc::clone(described);
+        }
+        let described = Arc::new(Exposed::new(&self.table()));
+        *lock() = Some((version, Arc::clone(&described)));
+        described
     }
 
     /// Adds all of `functions` or, on an error, none.

@@ -20,6 +20,20 @@ pub trait Handler: Send + Sync + 'static {
         cx: Context,
         arguments: &mut ArgumentReader<'_>,
     ) -> Result<BoxedHandler, ArgumentError>;
+
+    #[doc(hidden)]
+    fn parameters(&self) -> Vec<ClosureParameter> {
+        Vec::new()
+    }
+}
+
+/// What is known of a closure's parameter.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct ClosureParameter {
+    /// Ends with `?` if it may be left out.
+    pub name: &'static str,
+    pub stream: bool,
 }
 
 /// Names the parameters of a closure, so that it can be exposed without a schema and called with
@@ -80,10 +94,20 @@ where
     ) -> Result<BoxedHandler, ArgumentError> {
         self.function.run(&self.names, cx, arguments)
     }
+
+    fn parameters(&self) -> Vec<ClosureParameter> {
+        let parameters = self.names.iter().zip(F::STREAMS);
+        let parameters = parameters.map(|(&name, &stream)| ClosureParameter { name, stream });
+        parameters.collect()
+    }
 }
 
 /// An `Fn` of `N` parameters, with or without a [`Context`] before them; `M` keeps the cases apart.
 pub trait Closure<M, const N: usize>: Send + Sync + 'static {
+    /// Which of the parameters are streams.
+    #[doc(hidden)]
+    const STREAMS: &'static [bool];
+
     #[doc(hidden)]
     fn run(
         &self,
@@ -117,6 +141,9 @@ fn argument<T: DeserializeOwned>(
 /// What a parameter of a closure can be: anything that can be decoded, or the [`Items`] of a stream.
 pub trait Parameter: Sized {
     #[doc(hidden)]
+    const STREAM: bool = false;
+
+    #[doc(hidden)]
     fn read(
         cx: &Context,
         arguments: &mut ArgumentReader<'_>,
@@ -135,6 +162,8 @@ impl<T: DeserializeOwned> Parameter for T {
 }
 
 impl<T> Parameter for Items<T> {
+    const STREAM: bool = true;
+
     fn read(
         cx: &Context,
         arguments: &mut ArgumentReader<'_>,
@@ -153,6 +182,8 @@ macro_rules! closures {
             R: Serialize + Send + 'static,
             $($parameter: Parameter + Send + 'static,)*
         {
+            const STREAMS: &'static [bool] = &[$($parameter::STREAM),*];
+
             fn run(
                 &self,
                 names: &[&'static str; $count],
@@ -175,6 +206,8 @@ macro_rules! closures {
             R: Serialize + Send + 'static,
             $($parameter: Parameter + Send + 'static,)*
         {
+            const STREAMS: &'static [bool] = &[$($parameter::STREAM),*];
+
             fn run(
                 &self,
                 names: &[&'static str; $count],
