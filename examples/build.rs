@@ -7,6 +7,8 @@ fn main() -> Result<(), kaa_rpc_build::Error> {
         "kidl/climate.kidl",
         "kidl/studio.kidl",
         "kidl/press.kidl",
+        "kidl/supper.kidl",
+        "kidl/tally.kidl",
         "kidl/workshop.kidl",
     ])
 }

@@ -9,6 +9,8 @@ kaa_rpc_runtime::include_schema!(pub mod archive = "archive");
 kaa_rpc_runtime::include_schema!(pub mod climate = "climate");
 kaa_rpc_runtime::include_schema!(pub mod studio = "studio");
 kaa_rpc_runtime::include_schema!(pub mod press = "press");
+kaa_rpc_runtime::include_schema!(pub mod supper = "supper");
+kaa_rpc_runtime::include_schema!(pub mod tally = "tally");
 kaa_rpc_runtime::include_schema!(pub mod workshop = "workshop");
 
 pub mod stage;

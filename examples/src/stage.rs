@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -108,6 +108,17 @@ impl Role {
                 &format!("ended without saying {text:?}"),
             )),
         }
+    }
+
+    /// Gives the process a line of input.
+    ///
+    /// # Errors
+    ///
+    /// If it reads none any more.
+    pub async fn tell(&mut self, line: &str) -> io::Result<()> {
+        let stdin = self.stdin.as_mut();
+        let stdin = stdin.ok_or_else(|| failed(&self.name, "reads nothing any more"))?;
+        stdin.write_all(format!("{line}\n").as_bytes()).await
     }
 
     /// Waits until the process has ended by itself.

@@ -13,6 +13,8 @@ const RECONNECT: &str = env!("CARGO_BIN_EXE_reconnect");
 const TLS: &str = env!("CARGO_BIN_EXE_tls");
 const STREAMING: &str = env!("CARGO_BIN_EXE_streaming");
 const ACCESS: &str = env!("CARGO_BIN_EXE_access");
+const TWO_WAY: &str = env!("CARGO_BIN_EXE_two_way");
+const EMBEDDED_TESTS: &str = env!("CARGO_BIN_EXE_embedded_tests");
 const CLOSURES: &str = env!("CARGO_BIN_EXE_closures");
 
 /// What an example printed, by role.
@@ -429,4 +431,60 @@ fn access() {
     );
     assert_eq!(bank.last(), Some(&"balance 120"));
     assert_eq!(bank.len(), 12, "{bank:?}");
+}
+
+#[test]
+fn a_server_calls_its_clients_and_tells_all_of_them() {
+    let said = run(TWO_WAY);
+    assert_eq!(
+        said.by("host"),
+        [
+            "the table is laid",
+            "anna sits down",
+            "ben sits down",
+            "cleo sits down",
+            "anna wants soup: true",
+            "ben wants soup: false",
+            "cleo wants soup: true",
+            "ben has left: the other end went away without a goodbye",
+            "anna has left: the other end closed the channel",
+            "cleo has left: the other end closed the channel",
+        ]
+    );
+    assert_eq!(
+        said.by("anna"),
+        [
+            "I sit with nobody",
+            "ben has come",
+            "cleo has come",
+            "soup has 2 votes",
+            "ben has left"
+        ]
+    );
+    assert_eq!(
+        said.by("ben"),
+        ["I sit with anna", "cleo has come", "soup has 2 votes"]
+    );
+    assert_eq!(
+        said.by("cleo"),
+        [
+            "I sit with anna, ben",
+            "soup has 2 votes",
+            "I proposed soup: 2",
+            "ben has left",
+            "anna has left",
+        ]
+    );
+}
+
+/// Its own tests are run as all tests are.
+#[test]
+fn a_program_that_is_tested_in_memory_also_runs() {
+    let output = in_time(&mut Command::new(EMBEDDED_TESTS));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        text,
+        "the sum is 1\nthe sum is 3\ntold: Some(3)\n1 client\nall have ended\n"
+    );
+    assert!(output.status.success());
 }

@@ -1,5 +1,6 @@
 //! Calls from the caller's side: built, started, awaited.
 
+mod event;
 mod intercept;
 mod progress;
 
@@ -20,6 +21,8 @@ use crate::error::{Error, FromFailure};
 use crate::items::{BoxedSource, ItemSource, NoItems};
 use crate::scope;
 
+pub use event::Event;
+pub(crate) use event::{Announced, EncodedCall};
 pub(crate) use intercept::MadeChain;
 pub use intercept::{CallEnd, MadeCall, MadeNext};
 pub use progress::InProgress;

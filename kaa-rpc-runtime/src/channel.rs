@@ -1,5 +1,6 @@
 //! Channels: one live, authenticated connection each, or one after the other.
 
+mod attached;
 mod builder;
 #[cfg(feature = "process")]
 mod child;

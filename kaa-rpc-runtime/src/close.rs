@@ -17,6 +17,11 @@ pub enum CloseReason {
     Closed,
     /// The other end said goodbye.
     ClosedByPeer,
+    /// This end aborted it.
+    Aborted,
+    /// So many events waited for the other end already, as many as
+    /// [`ServerBuilder::max_behind`](crate::ServerBuilder::max_behind) allows, and it was to be closed then.
+    FellBehind(usize),
     /// The time for an orderly close, the `close_timeout` of one of the ends, was over before all calls had
     /// ended.
     CloseTimedOut,
@@ -67,6 +72,11 @@ impl fmt::Display for CloseReason {
         match self {
             Self::Closed => f.write_str("this end closed the channel"),
             Self::ClosedByPeer => f.write_str("the other end closed the channel"),
+            Self::Aborted => f.write_str("this end aborted the channel"),
+            Self::FellBehind(events) => write!(
+                f,
+                "{events} events waited for the other end, and no more may (max_behind)"
+            ),
             Self::CloseTimedOut => {
                 f.write_str("the channel was closed before all its calls had ended (close_timeout)")
             }

@@ -1,7 +1,9 @@
 //! What a handler knows about its call.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 
 use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
 use kaa_rpc_proto::{Metadata, MetadataError};
@@ -9,11 +11,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::channel::Channel;
-use crate::connection::{CallRef, Session};
+use crate::connection::{CallRef, Session, Unwanted};
 use crate::items::{Items, Yielder};
 use crate::peer::Peer;
 use crate::scope::{Scope, Scoped};
 use crate::serve::functions::Registry;
+use crate::server::Clients;
 use crate::told::Told;
 use crate::trace::TraceContext;
 
@@ -74,6 +77,15 @@ impl Context {
         Channel::from_shared(Arc::clone(self.session.shared()))
     }
 
+    /// All clients of the server that was called, to [tell](Clients::broadcast) them what has changed. There are
+    /// none if the call did not come to a [`Server`](crate::Server).
+    ///
+    /// `P` is what the server hands channels out as: a [`Channel`], or the typed end of a schema.
+    #[must_use]
+    pub fn clients<P: From<Channel>>(&self) -> Clients<P> {
+        Clients::new(self.session.shared().server())
+    }
+
     /// Who called.
     #[must_use]
     pub fn peer(&self) -> Peer {
@@ -129,6 +141,52 @@ impl Context {
             .answer_metadata(self.call, key.into(), value.into())
     }
 
+    /// Ends when nobody waits for the call any more: its caller has cancelled it, its deadline is over, its
+    /// connection is lost, or it was answered. Nobody waits for a oneway call from the beginning; there it
+    /// ends with the deadline or the connection.
+    ///
+    /// Most handlers need not ask: they are dropped at their next await. It is for those that are not
+    /// (`@uncancelled`), and for tasks and threads that they start:
+    ///
+    /// ```
+    /// # use kaa_rpc_runtime::{Channel, Context, params};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ended, mut end) = tokio::sync::mpsc::channel(1);
+    /// let watch = move |cx: Context| {
+    /// #   let ended = ended.clone();
+    ///     async move {
+    ///         let watching = tokio::spawn({
+    ///             let cx = cx.clone();
+    ///             async move {
+    ///                 cx.cancelled().await;
+    ///                 // Close the camera.
+    /// #               ended.send(()).await.unwrap();
+    ///             }
+    ///         });
+    ///         Ok(watching.await?)
+    ///     }
+    /// };
+    /// let (_server, client) =
+    ///     Channel::pair(|side| side.register_fn("watch", params([], watch)), |side| side).await?;
+    /// let watching = client.rpc::<(), _>("watch", ()).start();
+    /// watching.cancel();
+    /// # end.recv().await.unwrap();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// **Cancel safe.**
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled {
+            unwanted: self.session.unwanted(self.call, self.scope.deadline),
+        }
+    }
+
+    /// Whether [`cancelled`](Self::cancelled) has ended: for loops that compute, in tasks or threads of their own.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.session.is_unwanted(self.call, self.scope.deadline)
+    }
+
     /// Lets calls made inside `future` inherit deadline, depth and trace, as calls made by the handler itself
     /// do. For what a handler spawns:
     ///
@@ -141,6 +199,26 @@ impl Context {
             scope: self.scope,
             told: self.told.clone(),
         }
+    }
+}
+
+/// Ends when nobody waits for a call any more; see [`Context::cancelled`].
+#[must_use = "it tells when it is awaited"]
+pub struct Cancelled {
+    unwanted: Unwanted,
+}
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        self.unwanted.poll(cx)
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled").finish_non_exhaustive()
     }
 }
 

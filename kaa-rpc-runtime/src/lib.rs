@@ -37,6 +37,7 @@
 )]
 
 mod address;
+mod attached;
 pub mod blocking;
 mod buffers;
 mod call;
@@ -49,6 +50,7 @@ mod context;
 mod describe;
 mod error;
 mod items;
+mod lag;
 mod macros;
 mod observe;
 mod open;
@@ -69,11 +71,11 @@ mod trace;
 mod transport;
 
 pub use address::{Address, AddressError, TcpAddress, UnixAddress};
-pub use call::{Call, CallEnd, Ignored, InProgress, MadeCall, MadeNext};
+pub use call::{Call, CallEnd, Event, Ignored, InProgress, MadeCall, MadeNext};
 pub use channel::{Channel, ChannelBuilder};
 pub use close::CloseReason;
 pub use codegen::{Service, Unknown};
-pub use context::Context;
+pub use context::{Cancelled, Context};
 pub use error::{
     BadArguments, BadResult, CallError, Error, FromFailure, RemoteError, RemoteFault,
     UnknownFunction,
@@ -86,16 +88,21 @@ pub use kaa_rpc_describe::{Change, Compatibility, Description, Difference, Effec
 pub use kaa_rpc_proto::handshake::HandshakeError;
 pub use kaa_rpc_proto::msgpack::{Arguments, Bytes, Integer, Kwargs, Timestamp, Value};
 pub use kaa_rpc_proto::{FailureKind, Limits, Metadata, MetadataError, Violation, kwargs};
+pub use lag::Lag;
 pub use open::ConnectError;
 pub use outcome::{Fault, NoError, Outcome, Throws};
 pub use peer::Peer;
 pub use retry::Retry;
 pub use scope::Scoped;
 pub use secret::{Secret, SecretError};
+pub use serve::blocking::{BlockingClosure, BlockingParams, blocking_params};
 pub use serve::functions::RegisterError;
 pub use serve::intercept::{Answer, ServedCall, ServedNext};
 pub use serve::params::{Closure, Handler, Parameter, Params, params};
-pub use server::{AddSecretError, BindError, ClientConnected, Rejected, Server, ServerBuilder};
+pub use server::{
+    AddSecretError, Behind, BindError, Broadcast, ClientConnected, Clients, Rejected, Server,
+    ServerBuilder, WhenBehind,
+};
 pub use status::{Status, StatusWatch};
 pub use trace::{TraceContext, TraceParentError};
 #[cfg(feature = "process")]

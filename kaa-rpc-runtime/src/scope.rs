@@ -20,6 +20,8 @@ pub(crate) struct Scope {
     pub(crate) greets: Option<usize>,
     /// What [`trace`] looks for is there. Calls in no trace pay no more than this.
     pub(crate) told: bool,
+    /// An event is being told to many clients: a call made now waits its turn, also inside a handler.
+    pub(crate) announces: bool,
 }
 
 thread_local! {
@@ -64,6 +66,24 @@ pub(crate) fn enter_as(scope: Option<Scope>) -> Entered {
             told: false,
             ..scope
         })),
+        told: None,
+    }
+}
+
+/// Makes calls made now events, until the guard is dropped. Whoever is called because of one is as deep as if it were
+/// called here, so that two ends which answer events with events meet the limit, and in the same trace; but an event may
+/// be late.
+pub(crate) fn announce() -> Entered {
+    let around = current();
+    let scope = Scope {
+        depth: around.map_or(0, |scope| scope.depth),
+        deadline: None,
+        greets: None,
+        told: around.is_some_and(|scope| scope.told),
+        announces: true,
+    };
+    Entered {
+        before: CURRENT.replace(Some(scope)),
         told: None,
     }
 }

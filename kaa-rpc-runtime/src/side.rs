@@ -1,6 +1,6 @@
 //! What both builders have in common: what one end exposes, and what it says of itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kaa_rpc_proto::Limits;
@@ -177,6 +177,7 @@ impl SoundSide {
             resends: 0,
             served_chain: self.served_chain.clone(),
             made_chain: self.made_chain.clone(),
+            server: Weak::new(),
             runtime,
         }
     }

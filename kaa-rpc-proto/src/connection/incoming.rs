@@ -222,6 +222,14 @@ impl Incoming {
         }
     }
 
+    /// Whether the call that was accepted as `number` is live and was not cancelled.
+    pub(super) fn wants(&self, id: CallId, number: u64) -> bool {
+        matches!(
+            self.calls.get(id as usize),
+            Some(Place { state: State::Live(live), may_be_cancelled: true }) if live.number == number
+        )
+    }
+
     /// Takes room for an item that the call gives.
     pub(super) fn give_item(
         &mut self,

@@ -289,6 +289,13 @@ impl Connection {
         self.incoming.number(id) == Some(number)
     }
 
+    /// Whether the other end still waits for its call `id`, which [`Event::Call`] told as this `number`: it is
+    /// live and was not cancelled.
+    #[must_use]
+    pub fn wants(&self, id: CallId, number: u64) -> bool {
+        self.incoming.wants(id, number)
+    }
+
     /// Takes in a frame; `length` is what its length field said. Bytes that were written before the
     /// frame was read must have been reported by [`Self::wrote`]: what was not written cannot have
     /// been answered.

@@ -39,10 +39,10 @@
 //!
 //! A thread that runs async code must not block, since what it waits for may need that very thread. What blocks
 //! here therefore panics in async code, and handlers and hooks are such: await the call there. Threads of
-//! [`tokio::task::spawn_blocking`] and blocks of `block_in_place` may block.
+//! [`tokio::task::spawn_blocking`], functions that were registered [as blocking](crate::blocking_params), and blocks of `block_in_place` may block.
 
 mod iter;
-mod park;
+pub(crate) mod park;
 mod thread;
 
 use std::future::ready;

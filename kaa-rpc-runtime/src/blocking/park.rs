@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// Polls `future` whenever it was woken, until it is ready.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = WAKER.with(Waker::clone);
     let mut cx = Context::from_waker(&waker);

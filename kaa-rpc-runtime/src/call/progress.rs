@@ -18,9 +18,10 @@ use crate::connection::{Ended, Outcome, Reader, Shared};
 use crate::error::{BadResult, Error, FromFailure};
 use crate::items::{NoItems, decode};
 use crate::ratelimit::RateLimit;
+use crate::server::WhenBehind;
 
-use super::Outcomes;
 use super::intercept::Intercepted;
+use super::{Announced, Outcomes};
 
 /// A call that was started: a future of its outcome, and a stream of what it yields.
 ///
@@ -138,6 +139,18 @@ impl<T, F, Y> InProgress<T, F, Y> {
             State::Intercepted(call) => call.detach(),
             State::Failed(error) => Err(error),
             State::Ended(..) | State::Sent | State::Over => Ok(()),
+        }
+    }
+
+    /// Lets the call run on as one of the events that may wait for their channel.
+    pub(super) fn let_go_as_event(mut self, most: (usize, WhenBehind)) -> Result<Announced, Error> {
+        self.ignore_items();
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Waiting(shared, slot) => shared.announce_call(slot, most),
+            // It is not known yet whether it has to wait.
+            State::Intercepted(call) => call.detach().map(|()| Announced::default()),
+            State::Failed(error) => Err(error),
+            State::Ended(..) | State::Sent | State::Over => Ok(Announced::default()),
         }
     }
 

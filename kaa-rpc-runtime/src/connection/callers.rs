@@ -15,7 +15,9 @@ use super::state::After;
 use super::streaming::Streaming;
 use super::waiting::Waiting;
 use crate::buffers;
+use crate::call::Announced;
 use crate::error::Error;
+use crate::server::WhenBehind;
 
 /// So many buffers for results are kept.
 const SPARE: usize = 16;
@@ -354,10 +356,7 @@ impl Callers {
     ) -> Result<(), Error> {
         match self.slots.get_mut(slot) {
             Some(Slot::Parked { parked, waker }) => {
-                // Those of the other end are not known while the connection opens.
-                let limits = connection.map_or_else(Limits::default, |connection| {
-                    *connection.opened().peer_limits()
-                });
+                let limits = peer_limits(connection.as_deref());
                 self.waiting.detach(&mut parked.place, &limits)?;
                 after.discard(waker.take());
             }
@@ -383,6 +382,61 @@ impl Callers {
             None => {}
         }
         Ok(())
+    }
+
+    /// The handle of an event is gone. If it has to wait and too many do already, the oldest go for it, or it
+    /// tells that the channel is to be closed.
+    pub(super) fn announce(
+        &mut self,
+        connection: Option<&mut Connection>,
+        slot: usize,
+        most: usize,
+        when_behind: WhenBehind,
+        after: &mut After,
+    ) -> Result<Announced, Error> {
+        if !matches!(self.slots.get(slot), Some(Slot::Parked { .. })) {
+            return self
+                .detach(connection, slot, after)
+                .map(|()| Announced::default());
+        }
+        let limits = peer_limits(connection.as_deref());
+        let mut told = Announced::default();
+        loop {
+            let waiting = self.waiting.events();
+            let Some(Slot::Parked { parked, waker }) = self.slots.get_mut(slot) else {
+                return Ok(told);
+            };
+            let refused = if waiting < most.max(1) {
+                match self.waiting.announce(&mut parked.place, &limits) {
+                    Ok(()) => {
+                        after.discard(waker.take());
+                        told.waiting = waiting + 1;
+                        return Ok(told);
+                    }
+                    Err(error) => Some(error),
+                }
+            } else {
+                None
+            };
+            match (self.waiting.oldest_event(), when_behind, refused) {
+                (Some(_), WhenBehind::Close, _) => {
+                    told.waiting = waiting;
+                    told.closed = true;
+                    return Ok(told);
+                }
+                (Some(oldest), WhenBehind::DropOldest, _) => {
+                    self.cancel(None, oldest, after);
+                    self.waiting.event_dropped();
+                    told.dropped += 1;
+                }
+                // It alone is too much, beside what waits that is no event.
+                (None, _, Some(error)) => {
+                    self.waiting.event_dropped();
+                    return Err(error);
+                }
+                (None, _, None) => return Ok(told),
+            }
+        }
     }
 
     /// A final frame came.
@@ -443,6 +497,9 @@ impl Callers {
                     if parked.place.is_detached() {
                         detached.push(index);
                     }
+                    if parked.place.is_event() {
+                        self.waiting.event_dropped();
+                    }
                     std::mem::take(&mut parked.name)
                 }
                 Slot::Done(_) => continue,
@@ -459,6 +516,13 @@ impl Callers {
         }
         next
     }
+}
+
+/// Those of the other end are not known while the connection opens.
+fn peer_limits(connection: Option<&Connection>) -> Limits {
+    connection.map_or_else(Limits::default, |connection| {
+        *connection.opened().peer_limits()
+    })
 }
 
 /// The earlier of two instants that may be there.

@@ -97,6 +97,7 @@ impl Driver {
                 state.served.cancel(id, after);
                 // A function that runs to its end learns of it by its next item.
                 state.inputs.cancel_call(id, after);
+                state.watchers.wake(Some(id), after);
             }
             Event::Freed => state.unpark(after),
             Event::Goodbye(not_run) => {

@@ -28,6 +28,7 @@ mod streaming;
 mod timer;
 mod vigil;
 mod waiting;
+mod wanted;
 
 pub(crate) use callers::earlier;
 pub(crate) use driver::drive;
@@ -39,3 +40,4 @@ pub(crate) use request::{Ended, Name, Outcome, Request, Started};
 pub(crate) use served::{Responder, Running};
 pub(crate) use session::Session;
 pub(crate) use shared::{Setup, Shared, too_deep};
+pub(crate) use wanted::Unwanted;

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::driver::run;
 use super::session::Session;
 use super::shared::Shared;
+use super::state::Phase;
 use super::timer::Timer;
 use crate::channel::Channel;
 use crate::close::CloseReason;
@@ -137,6 +138,7 @@ fn greet(shared: &Arc<Shared>, hook: &Hook) {
         deadline: None,
         greets: Some(shared.id()),
         told: false,
+        announces: false,
     };
     let ran = {
         let _entered = scope::enter(scope, None);
@@ -193,11 +195,11 @@ fn poll_unless_closed<T>(
         return Poll::Ready(Ok(output));
     }
     shared.with(|state, after| timer.poll(state, cx, after, |_, _| None));
-    let closing = shared.lock().closing;
-    if closing.is_some() {
-        Poll::Ready(Err(Arc::new(CloseReason::Closed)))
-    } else {
-        Poll::Pending
+    let state = shared.lock();
+    match &state.phase {
+        Phase::Closed(reason) => Poll::Ready(Err(Arc::clone(reason))),
+        _ if state.closing.is_some() => Poll::Ready(Err(Arc::new(CloseReason::Closed))),
+        _ => Poll::Pending,
     }
 }
 

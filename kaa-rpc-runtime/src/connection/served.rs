@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,9 +19,10 @@ use super::callers::earlier;
 use super::inputs::CallRef;
 use super::session::Session;
 use super::state::{After, State};
+use crate::blocking::park;
 use crate::scope::{self, Scope};
 use crate::serve::dispatch::is_bad_call;
-use crate::serve::functions::{BoxedHandler, Registration};
+use crate::serve::functions::{BoxedHandler, Mode, Registration};
 use crate::serve::reply::{self, Reply, drop_quietly};
 use crate::text::Escaped;
 use crate::told::Told;
@@ -228,7 +230,14 @@ impl Running {
             }),
         };
         let number = self.responder.number;
-        let handle = shared.runtime().spawn(self).abort_handle();
+        let handle = match self.responder.function.mode {
+            Mode::Blocking => {
+                // Not as the runtime blocks, because what is inside may do that: wait for a call of its own.
+                let blocking = || park::block_on(self.until_unwanted());
+                shared.runtime().spawn_blocking(blocking).abort_handle()
+            }
+            Mode::InPlace | Mode::Spawned => shared.runtime().spawn(self).abort_handle(),
+        };
         shared.with(|state, after| {
             // It may have ended already, and its key may be another call's.
             if let Some(task) = state.served.tasks.get_mut(key)
@@ -240,6 +249,29 @@ impl Running {
                 task.state = TaskState::Spawned(handle);
             }
         });
+    }
+}
+
+impl Running {
+    /// On a thread where it may block, it cannot be aborted: it looks itself whether it is to stop, at each
+    /// await and before it begins.
+    fn until_unwanted(mut self) -> impl Future<Output = ()> {
+        let Responder {
+            session,
+            call,
+            function,
+            ..
+        } = &self.responder;
+        let mut unwanted =
+            (!function.uncancelled).then(|| session.unwanted(*call, self.scope.deadline));
+        poll_fn(move |cx| {
+            if let Some(unwanted) = &mut unwanted
+                && unwanted.poll(cx).is_ready()
+            {
+                return Poll::Ready(());
+            }
+            Pin::new(&mut self).poll(cx)
+        })
     }
 }
 
@@ -364,6 +396,9 @@ impl Responder {
             if state.of_session(&session).is_some() {
                 state.inputs.end_call(self.call, after);
                 state.tell(self.call, &session);
+                if self.call.id.is_some() {
+                    state.watchers.wake(self.call.id, after);
+                }
             }
             state.answer(self.call.id, self.cost, reply, &session, after);
             self.leave_serial(&mut state.served)

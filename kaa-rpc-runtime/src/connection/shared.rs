@@ -1,7 +1,7 @@
 //! What a channel's handles, calls and driver share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,13 +15,16 @@ use super::callers::earlier;
 use super::request::{Outcome, Request, Started, timed_out};
 use super::session::Session;
 use super::state::{After, Closing, Phase, State, in_time};
-use crate::call::MadeChain;
+use crate::attached::Attached;
+use crate::call::{Announced, MadeChain};
 use crate::close::CloseReason;
 use crate::error::Error;
+use crate::lag::Lag;
 use crate::peer::Peer;
 use crate::scope;
 use crate::serve::functions::Registry;
 use crate::serve::intercept::ServedChain;
+use crate::server::{ServerInner, WhenBehind};
 use crate::side::Patience;
 use crate::status::Status;
 use crate::transport::SocketWriter;
@@ -33,6 +36,7 @@ pub(crate) struct Shared {
     /// Channels that a user holds; the last one to go closes the connection.
     handles: AtomicUsize,
     status: watch::Sender<Status>,
+    attached: Attached,
     setup: Setup,
 }
 
@@ -54,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) resends: u32,
     pub(crate) served_chain: Option<Arc<ServedChain>>,
     pub(crate) made_chain: Option<Arc<MadeChain>>,
+    /// Whose channel it is, if it is a server's.
+    pub(crate) server: Weak<ServerInner>,
     pub(crate) runtime: Handle,
 }
 
@@ -63,6 +69,7 @@ impl Shared {
             state: Mutex::new(State::new()),
             handles: AtomicUsize::new(0),
             status: watch::Sender::new(Status::Connecting),
+            attached: Attached::default(),
             setup,
         })
     }
@@ -118,6 +125,14 @@ impl Shared {
         self.setup.timeout
     }
 
+    pub(crate) fn server(&self) -> Weak<ServerInner> {
+        Weak::clone(&self.setup.server)
+    }
+
+    pub(crate) fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
     pub(crate) fn peer(&self) -> Option<Arc<Peer>> {
         self.lock().peer.clone()
     }
@@ -126,7 +141,7 @@ impl Shared {
     pub(crate) fn start(&self, mut request: Request<'_>) -> Result<Started, Error> {
         let scope = scope::current();
         request.greets = scope.is_some_and(|scope| scope.greets == Some(self.id()));
-        request.nested = scope.is_some_and(|scope| scope.greets.is_none());
+        request.nested = scope.is_some_and(|scope| scope.greets.is_none() && !scope.announces);
         let waits = *request.waits.get_or_insert(self.setup.waits);
         request.depth = scope.map_or(0, |scope| scope.depth);
         let inherited = scope.and_then(|scope| scope.deadline);
@@ -216,6 +231,38 @@ impl Shared {
         result
     }
 
+    /// The handle of an event is gone. If it has to wait, others may have to go, or the channel.
+    pub(crate) fn announce_call(
+        &self,
+        slot: usize,
+        (most, when_behind): (usize, WhenBehind),
+    ) -> Result<Announced, Error> {
+        let told = self.with(|state, after| {
+            let connection = state.phase.connection();
+            state
+                .callers
+                .announce(connection, slot, most, when_behind, after)
+        });
+        if told.is_err() {
+            self.cancel_call(slot);
+        }
+        if let Ok(Announced { closed: true, .. }) = told {
+            self.close(CloseReason::FellBehind(most));
+            self.cancel_call(slot);
+        }
+        told
+    }
+
+    pub(crate) fn lag(&self) -> Lag {
+        let mut state = self.lock();
+        let connection = state.phase.connection();
+        Lag {
+            in_flight: connection.map_or(0, |connection| connection.calls_in_flight()),
+            waiting: state.callers.waiting.events(),
+            dropped: state.callers.waiting.events_dropped(),
+        }
+    }
+
     /// The handshake went well: calls that were parked can go, after those of a hook that greets the
     /// connection until [`Self::greeted`]. Unless it was closed meanwhile.
     pub(super) fn open(
@@ -276,6 +323,7 @@ impl Shared {
             open
         });
         if closed {
+            self.attached.close(&reason);
             self.set_status(Status::Closed(reason));
         }
     }

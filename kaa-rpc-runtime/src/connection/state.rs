@@ -16,6 +16,7 @@ use super::inputs::Inputs;
 use super::request::Ended;
 use super::served::{Running, Served};
 use super::session::Session;
+use super::wanted::Watchers;
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::peer::Peer;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(super) callers: Callers,
     pub(super) served: Served,
     pub(super) inputs: Inputs,
+    pub(super) watchers: Watchers,
     /// Whoever has items to send, while too much waits to be written.
     blocked: Vec<Waker>,
     /// The driver is running, or was woken and will: it looks at everything before it sleeps.
@@ -149,6 +151,7 @@ impl State {
             callers: Callers::default(),
             served: Served::default(),
             inputs: Inputs::default(),
+            watchers: Watchers::default(),
             blocked: Vec::new(),
             scheduled: false,
             writing: false,
@@ -190,6 +193,7 @@ impl State {
         self.callers.lose(&unsent, reason, next, after);
         self.served.stop_all(after);
         self.inputs.end_all(after);
+        self.watchers.wake_all(after);
         self.unblock(after);
     }
 

@@ -42,7 +42,10 @@ impl Timer {
             }
             let now = Instant::now();
             let made = state.callers.expire(state.phase.connection(), now, after);
-            let served = state.served.expire(now, after);
+            let served = earlier(
+                state.served.expire(now, after),
+                state.watchers.expire(now, after),
+            );
             // A smaller call may have waited behind one that is overdue.
             state.unpark(after);
             let looked = look(state, now);

@@ -1,6 +1,6 @@
 //! The line of calls that wait for room, or for a connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kaa_rpc_proto::Limits;
 
@@ -18,6 +18,9 @@ pub(super) struct Waiting {
     came: u64,
     detached: u32,
     detached_bytes: u64,
+    /// The places of events, which give way to newer ones. They are detached, but have a bound of their own.
+    events: BTreeSet<(Rank, u64)>,
+    events_dropped: u64,
     /// While a hook greets a new connection: so many had come before it.
     greeting: Option<u64>,
 }
@@ -40,6 +43,7 @@ pub(super) struct Place {
     bytes: u64,
     /// Nobody waits for it; it is sent all the same.
     detached: bool,
+    event: bool,
 }
 
 impl Place {
@@ -48,10 +52,15 @@ impl Place {
         key: (Rank::Comes, 0),
         bytes: 0,
         detached: false,
+        event: false,
     };
 
     pub(super) fn is_detached(self) -> bool {
         self.detached
+    }
+
+    pub(super) fn is_event(self) -> bool {
+        self.event
     }
 }
 
@@ -77,6 +86,7 @@ impl Waiting {
             key,
             bytes: bytes as u64,
             detached: false,
+            event: false,
         }
     }
 
@@ -93,10 +103,33 @@ impl Waiting {
     /// A call waits no more.
     pub(super) fn remove(&mut self, place: Place) {
         self.line.remove(&place.key);
-        if place.detached {
+        if place.event {
+            self.events.remove(&place.key);
+        } else if place.detached {
             self.detached = self.detached.saturating_sub(1);
+        }
+        if place.detached {
             self.detached_bytes = self.detached_bytes.saturating_sub(place.bytes);
         }
+    }
+
+    /// How many events wait.
+    pub(super) fn events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The slot of the oldest event.
+    pub(super) fn oldest_event(&self) -> Option<usize> {
+        self.line.get(self.events.first()?).copied()
+    }
+
+    /// An event that waited is not sent.
+    pub(super) fn event_dropped(&mut self) {
+        self.events_dropped += 1;
+    }
+
+    pub(super) fn events_dropped(&self) -> u64 {
+        self.events_dropped
     }
 
     pub(super) fn greet(&mut self, begins: bool) {
@@ -120,8 +153,6 @@ impl Waiting {
     pub(super) fn detach(&mut self, place: &mut Place, limits: &Limits) -> Result<(), Error> {
         let usual = Limits::default();
         let calls = limits.max_calls.max(usual.max_calls);
-        let bytes = limits.max_request_bytes.max(usual.max_request_bytes);
-        let with_this = self.detached_bytes.saturating_add(place.bytes);
         if self.detached >= calls {
             return Err(Error::TooManyDetached {
                 message: format!(
@@ -129,6 +160,23 @@ impl Waiting {
                 ),
             });
         }
+        self.detach_bytes(place, limits)?;
+        self.detached += 1;
+        Ok(())
+    }
+
+    /// The same of an event, whose number was looked at before.
+    pub(super) fn announce(&mut self, place: &mut Place, limits: &Limits) -> Result<(), Error> {
+        self.detach_bytes(place, limits)?;
+        place.event = true;
+        self.events.insert(place.key);
+        Ok(())
+    }
+
+    fn detach_bytes(&mut self, place: &mut Place, limits: &Limits) -> Result<(), Error> {
+        let usual = Limits::default();
+        let bytes = limits.max_request_bytes.max(usual.max_request_bytes);
+        let with_this = self.detached_bytes.saturating_add(place.bytes);
         if with_this > bytes {
             return Err(Error::TooManyDetached {
                 message: format!(
@@ -138,7 +186,6 @@ impl Waiting {
             });
         }
         place.detached = true;
-        self.detached += 1;
         self.detached_bytes = with_this;
         Ok(())
     }

@@ -12,7 +12,7 @@ use kaa_rpc_proto::{Failure, FailureKind};
 use tokio::time::Instant;
 
 use super::budget::Budget;
-use super::functions::{Registration, Table, closest};
+use super::functions::{Mode, Registration, Table, closest};
 use super::intercept::{ServedCall, ServedChain};
 use super::reply::{self, Reply};
 use crate::connection::{CallRef, Responder, Running, Session, Shared, too_deep};
@@ -215,6 +215,10 @@ impl Dispatcher {
                 None => return Dispatched::Settled,
             }
         }
+        if function.mode != Mode::InPlace {
+            running.spawn();
+            return Dispatched::Spawned;
+        }
         let began = (self.slow == Slow::Suspected).then(std::time::Instant::now);
         let polled = Pin::new(&mut running).poll(&mut task::Context::from_waker(Waker::noop()));
         if began.is_some_and(|began| began.elapsed() > SLOW) {
@@ -267,6 +271,7 @@ fn scope_of(head: &CallHead<'_>) -> Scope {
         deadline,
         greets: None,
         told: false,
+        announces: false,
     }
 }
 

@@ -50,6 +50,83 @@ type Run = Box<
 pub trait Service {
     /// Adds its functions.
     fn register(self, functions: &mut Functions);
+
+    /// Runs the function of this wire name in a task of its own from the beginning, for one that computes for
+    /// more than a millisecond or so before its first await: handlers are first polled where their calls are
+    /// read, and all other calls of the channel wait for that. Tasks are started in the order of the calls.
+    ///
+    /// ```ignore
+    /// use kaa_rpc_runtime::Service;
+    ///
+    /// Server::builder(secret).register(PlayerService::new(deck).spawned("transcode").blocking("read_tags"))
+    /// ```
+    ///
+    /// A name that the service does not have is an error where it is registered.
+    fn spawned(self, name: &'static str) -> Placed<Self>
+    where
+        Self: Sized,
+    {
+        Placed::new(self, name, Mode::Spawned)
+    }
+
+    /// Runs the function of this wire name on a thread where it may block: one of those that tokio has for
+    /// that, up to 512 in a runtime by default. It is for code that waits without `await`, or computes for long.
+    ///
+    /// It can still await, and stops at its next await when its call is cancelled; what it does without that
+    /// runs to its end, unless it asks [`Context::is_cancelled`]. Until then its call keeps its place in
+    /// the window, so that a caller that cancels and calls again has no more threads than places. One that
+    /// has not begun when its call is cancelled never does. A runtime that is dropped waits for those that run.
+    ///
+    /// A name that the service does not have is an error where it is registered.
+    fn blocking(self, name: &'static str) -> Placed<Self>
+    where
+        Self: Sized,
+    {
+        Placed::new(self, name, Mode::Blocking)
+    }
+}
+
+/// Where the handlers of a function run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// First where its call was read; in a task of its own only if it is not ready then.
+    #[default]
+    InPlace,
+    /// In a task of its own.
+    Spawned,
+    /// On a thread that may be blocked.
+    Blocking,
+}
+
+/// A service, one function of which runs elsewhere; see [`Service::spawned`].
+#[derive(Debug)]
+pub struct Placed<S> {
+    service: S,
+    name: &'static str,
+    mode: Mode,
+}
+
+impl<S> Placed<S> {
+    fn new(service: S, name: &'static str, mode: Mode) -> Self {
+        Self {
+            service,
+            name,
+            mode,
+        }
+    }
+}
+
+impl<S: Service> Service for Placed<S> {
+    fn register(self, functions: &mut Functions) {
+        let first = functions.list.len();
+        self.service.register(functions);
+        let name = format!("{}{}", functions.prefix, self.name);
+        let mut added = functions.list.iter_mut().skip(first);
+        match added.find(|registration| registration.name == name) {
+            Some(registration) => registration.mode = self.mode,
+            None => functions.missing = Some(name),
+        }
+    }
 }
 
 /// Functions on their way to being exposed.
@@ -59,6 +136,8 @@ pub struct Functions {
     /// Where what is added is described.
     origin: Option<Origin>,
     list: Vec<Registration>,
+    /// Was to run in some way, and is not there.
+    missing: Option<String>,
 }
 
 impl Functions {
@@ -103,10 +182,12 @@ impl Functions {
 
     /// Adds a closure.
     pub(crate) fn add_fn(&mut self, name: &str, handler: impl Handler) {
-        let parameters = handler.parameters();
+        let (parameters, mode) = (handler.parameters(), handler.mode());
         let run =
             Box::new(move |cx, arguments: &mut ArgumentReader<'_>| handler.run(cx, arguments));
-        self.insert(name, run).parameters = parameters;
+        let registration = self.insert(name, run);
+        registration.parameters = parameters;
+        registration.mode = mode;
     }
 
     /// The only one.
@@ -123,6 +204,7 @@ impl Functions {
             prefix: self.prefix.len(),
             origin: self.origin,
             parameters: Vec::new(),
+            mode: Mode::InPlace,
         };
         let last = self.list.len();
         self.list.push(registration);
@@ -138,6 +220,7 @@ pub struct Registration {
     /// Names the queue of a serial function; unique in the process.
     pub(crate) serial: Option<u64>,
     pub(crate) uncancelled: bool,
+    pub(crate) mode: Mode,
     /// How much of the name is the prefix under which it was registered, in bytes.
     pub(crate) prefix: usize,
     pub(crate) origin: Option<Origin>,
@@ -164,6 +247,7 @@ impl Registration {
             prefix: 0,
             origin: None,
             parameters: Vec::new(),
+            mode: Mode::InPlace,
         }
     }
 
@@ -287,6 +371,11 @@ impl Registry {
 
     /// Adds all of `functions` or, on an error, none.
     pub(crate) fn register(&self, functions: Functions) -> Result<(), RegisterError> {
+        if let Some(name) = functions.missing {
+            let what =
+                "its service has no function of this name, so it cannot be `spawned` or `blocking`";
+            return Err(RegisterError { name, what });
+        }
         self.change(|table| {
             for registration in functions.list {
                 let name = registration.name.clone();

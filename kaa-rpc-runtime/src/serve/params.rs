@@ -7,7 +7,7 @@ use kaa_rpc_proto::msgpack::{self, ArgumentError, ArgumentReader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::functions::BoxedHandler;
+use super::functions::{BoxedHandler, Mode};
 use crate::context::Context;
 use crate::items::Items;
 use crate::outcome::Outcome;
@@ -20,6 +20,11 @@ pub trait Handler: Send + Sync + 'static {
         cx: Context,
         arguments: &mut ArgumentReader<'_>,
     ) -> Result<BoxedHandler, ArgumentError>;
+
+    #[doc(hidden)]
+    fn mode(&self) -> Mode {
+        Mode::InPlace
+    }
 
     #[doc(hidden)]
     fn parameters(&self) -> Vec<ClosureParameter> {
@@ -70,6 +75,7 @@ where
     Params {
         names,
         function,
+        mode: Mode::InPlace,
         marker: PhantomData,
     }
 }
@@ -79,7 +85,32 @@ where
 pub struct Params<const N: usize, F, M> {
     names: [&'static str; N],
     function: F,
+    mode: Mode,
     marker: PhantomData<fn() -> M>,
+}
+
+impl<const N: usize, F, M> Params<N, F, M> {
+    /// Runs the closure's future in a task of its own from the beginning, for one that computes for more than
+    /// a millisecond or so before its first await: handlers are first polled where their calls are read, and
+    /// all other calls of the channel wait for that. Tasks are started in the order of the calls.
+    ///
+    /// What a closure that is not async does before it gives its future is done where the call was read.
+    ///
+    /// ```
+    /// # use kaa_rpc_runtime::{Channel, params};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = async |numbers: Vec<u64>| Ok(numbers.iter().sum::<u64>());
+    /// let (_server, client) =
+    ///     Channel::pair(|side| side.register_fn("sum", params(["numbers"], sum).spawned()), |side| side).await?;
+    /// let sum: u64 = client.rpc("sum", (vec![1, 2, 3],)).await?;
+    /// assert_eq!(sum, 6);
+    /// # Ok(()) }
+    /// ```
+    #[must_use = "it is to be registered"]
+    pub fn spawned(mut self) -> Self {
+        self.mode = Mode::Spawned;
+        self
+    }
 }
 
 impl<const N: usize, F, M> Handler for Params<N, F, M>
@@ -99,6 +130,10 @@ where
         let parameters = self.names.iter().zip(F::STREAMS);
         let parameters = parameters.map(|(&name, &stream)| ClosureParameter { name, stream });
         parameters.collect()
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
     }
 }
 

@@ -11,18 +11,19 @@ use kaa_rpc_proto::handshake::{Opened, Step};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
+use super::WhenBehind;
 use super::members::{Members, Membership, SecretNumber};
 use super::places::{Asked, Origin, Place, Places};
 use super::rejected::{Rejected, Visitor};
 use crate::channel::Channel;
-use crate::connection::{Shared, drive, install};
+use crate::connection::{Setup, Shared, drive, install};
 use crate::open::{ConnectError, Doorkeeper, Opening, as_server};
 use crate::ratelimit::RateLimit;
 use crate::side::SoundSide;
 use crate::transport::{AllowedUsers, Listener, SocketFile, Transport};
 
 /// What a server's handles and tasks share.
-pub(super) struct Inner {
+pub(crate) struct Inner {
     pub(super) side: SoundSide,
     pub(super) members: Arc<Members>,
     pub(super) places: Arc<Places>,
@@ -32,6 +33,8 @@ pub(super) struct Inner {
     pub(super) on_connect: Option<Hook<Channel>>,
     pub(super) on_rejected: Option<Hook<Rejected>>,
     pub(super) log: RateLimit,
+    /// So many events may wait for a client, and what becomes of one that has more.
+    pub(super) max_behind: (usize, WhenBehind),
     pub(super) closing: watch::Sender<bool>,
     /// Gone when a close begins: the address is free at once, not when the accepting task notices.
     pub(super) file: Mutex<Option<SocketFile>>,
@@ -40,8 +43,27 @@ pub(super) struct Inner {
 pub(super) type Hook<T> = Box<dyn Fn(T) + Send + Sync>;
 
 impl Inner {
+    /// Of a channel that is let in.
+    pub(super) fn setup(self: &Arc<Self>) -> Setup {
+        Setup {
+            server: Arc::downgrade(self),
+            ..self.side.setup(Handle::current())
+        }
+    }
+
     /// Frees the address, and lets all channels begin to close; gives them.
     pub(super) fn begin_close(&self) -> Vec<Channel> {
+        let channels = self.stop();
+        for channel in &channels {
+            channel
+                .shared()
+                .begin_close(channel.shared().close_timeout());
+        }
+        channels
+    }
+
+    /// Accepts no more, and frees the address; gives the channels that there are.
+    pub(super) fn stop(&self) -> Vec<Channel> {
         let file = self
             .file
             .lock()
@@ -49,13 +71,7 @@ impl Inner {
             .take();
         drop(file);
         self.closing.send_replace(true);
-        let channels = self.members.all();
-        for channel in &channels {
-            channel
-                .shared()
-                .begin_close(channel.shared().close_timeout());
-        }
-        channels
+        self.members.all()
     }
 
     /// Accepts until the server is closed; the listener goes with it.
@@ -202,7 +218,7 @@ impl Inner {
 
 /// A client that is opening a channel.
 struct Candidate<'a> {
-    server: &'a Inner,
+    server: &'a Arc<Inner>,
     /// A Noise message will come, which shows more than a preamble does.
     encrypts: bool,
     /// Held as long as it is a stranger.
@@ -237,7 +253,7 @@ impl Doorkeeper for Candidate<'_> {
     /// On the list before the client gets the server's proof: so a secret that is revoked from now on
     /// finds this channel there.
     fn admit(&mut self, opened: &Opened) -> Result<(), ConnectError> {
-        let shared = Shared::new(self.server.side.setup(Handle::current()));
+        let shared = Shared::new(self.server.setup());
         let members = &self.server.members;
         let membership = members.admit(shared, opened.key_id(), self.secret)?;
         self.membership = Some(membership);

@@ -11,7 +11,7 @@ use super::connected::CONNECTED;
 use super::members::Members;
 use super::places::Places;
 use super::rejected::Rejected;
-use super::{BindError, Server};
+use super::{BindError, Server, WhenBehind};
 use crate::address::Address;
 use crate::channel::Channel;
 use crate::ratelimit::RateLimit;
@@ -28,6 +28,7 @@ pub struct ServerBuilder<P = Channel> {
     max_opening: usize,
     opening_share: usize,
     max_channels: usize,
+    max_behind: (usize, WhenBehind),
     on_connect: Option<Hook<Channel>>,
     on_rejected: Option<Hook<Rejected>>,
     marker: PhantomData<fn() -> P>,
@@ -43,6 +44,7 @@ impl<P> ServerBuilder<P> {
             max_opening: 256,
             opening_share: 16,
             max_channels: 10_000,
+            max_behind: (1024, WhenBehind::default()),
             on_connect: None,
             on_rejected: None,
             marker: PhantomData,
@@ -90,6 +92,17 @@ impl<P> ServerBuilder<P> {
     /// so many is refused, and `on_rejected` is told.
     pub fn max_channels(mut self, channels: usize) -> Self {
         self.max_channels = channels;
+        self
+    }
+
+    /// How many events of [`broadcast`](Server::broadcast) may wait at this end for one client, beside those that
+    /// its window has room for, and what is done when there are more. By default 1024 wait, and then the oldest
+    /// is dropped for each that comes.
+    ///
+    /// Their bytes are bounded as well, together with those of other calls that nobody waits for: by 64 MiB, or
+    /// by what the client accepts at once if that is more.
+    pub fn max_behind(mut self, events: usize, then: WhenBehind) -> Self {
+        self.max_behind = (events, then);
         self
     }
 
@@ -141,6 +154,7 @@ impl<P: From<Channel>> ServerBuilder<P> {
             connected: broadcast::Sender::new(CONNECTED),
             on_connect: self.on_connect,
             on_rejected: self.on_rejected,
+            max_behind: self.max_behind,
             closing: watch::Sender::new(false),
             file: Mutex::default(),
             log: RateLimit::default(),

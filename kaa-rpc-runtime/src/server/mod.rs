@@ -5,6 +5,7 @@
 //! | `builder` | what is set before a server is bound |
 //! | `accept` | a connection's way from the listener to an open channel |
 //! | `spawn` | channels with child processes |
+//! | `broadcast` | calls to all clients at once |
 //! | `over` | streams that the user accepted |
 //! | `places` | which connections may be opening, and which goes if there are too many |
 //! | `members` | the secrets that clients may prove, and the channels that came in by them |
@@ -12,6 +13,7 @@
 //! | `connected` | who observes new channels |
 
 mod accept;
+mod broadcast;
 mod builder;
 mod connected;
 mod error;
@@ -28,6 +30,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use accept::Inner;
+pub(crate) use accept::Inner as ServerInner;
+pub use broadcast::{Behind, Broadcast, Clients, WhenBehind};
 pub use builder::ServerBuilder;
 pub use connected::ClientConnected;
 pub use error::{AddSecretError, BindError};
@@ -175,6 +179,14 @@ impl<P> Server<P> {
     /// none will open any more, not even one whose client had proved the secret already.
     pub fn revoke(&self, id: &str) -> bool {
         self.inner.members.revoke(id)
+    }
+
+    /// Stops accepting and [aborts](Channel::abort) all channels, now. Where it matters that calls end and the
+    /// other ends are told, [`close`](Self::close) is the way, which is bounded in time, too.
+    pub fn abort(&self) {
+        for channel in self.inner.stop() {
+            channel.abort();
+        }
     }
 
     /// Stops accepting, closes all channels in order and waits until that is done.

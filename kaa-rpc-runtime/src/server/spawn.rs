@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kaa_rpc_proto::handshake::server::{AwaitPreamble, Refusal, VersionAgreed};
 use kaa_rpc_proto::handshake::{Keyring, Opened, Step};
 use tokio::process::Command;
-use tokio::runtime::Handle;
 
 use super::Server;
 use super::accept::{Inner, closed, unless};
@@ -80,7 +79,7 @@ async fn welcome(inner: Arc<Inner>, opening: Opening, membership: Membership) {
 
 /// Lets the child in that was handed the secret.
 struct Door<'a> {
-    server: &'a Inner,
+    server: &'a Arc<Inner>,
     keyring: Keyring,
     membership: Option<Membership>,
 }
@@ -95,7 +94,7 @@ impl Doorkeeper for Door<'_> {
     }
 
     fn admit(&mut self, _: &Opened) -> Result<(), ConnectError> {
-        let shared = Shared::new(self.server.side.setup(Handle::current()));
+        let shared = Shared::new(self.server.setup());
         self.membership = Some(self.server.members.admit_child(shared)?);
         Ok(())
     }

@@ -3,12 +3,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attached;
 mod beginning;
 mod calls;
 mod cancellation;
 mod clock;
 mod corners;
 mod deadlines;
+mod elsewhere;
 mod faults;
 mod identity;
 mod order;
@@ -20,4 +22,5 @@ mod shutdown;
 mod sizes;
 mod starting;
 mod streams;
+mod wanted;
 mod yields;

@@ -336,3 +336,80 @@ fn a_handler_that_waits_keeps_nobody_waiting() {
         }
     });
 }
+
+/// Each end calls the other in its hook for the new connection, and what is called calls back.
+#[test]
+fn both_ends_may_call_back_while_they_greet_each_other() {
+    for _ in 0..20 {
+        multi_threaded().block_on(async {
+            let (_folder, address) = private_address();
+            let (told, mut telling) = mpsc::unbounded_channel();
+            let greet = move |channel: Channel| {
+                let told = told.clone();
+                let call: InProgress<u64> = channel.rpc("bounce", (5,)).start();
+                tokio::spawn(async move { told.send(call.await) });
+            };
+            let bounce = || {
+                params(["n"], async |cx: Context, n: u64| match n {
+                    0 => Outcome::<u64>::Ok(0),
+                    _ => Ok(1 + call_back(&cx, "bounce", n - 1).await?),
+                })
+            };
+            let _server = Server::builder(secret())
+                .register_fn("bounce", bounce())
+                .on_connect(greet.clone())
+                .bind(&address)
+                .await
+                .unwrap();
+            let _client = Channel::builder(&secret())
+                .register_fn("bounce", bounce())
+                .on_connect(greet)
+                .connect(&address)
+                .await
+                .unwrap();
+            for _ in 0..2 {
+                assert_eq!(telling.recv().await.unwrap().unwrap(), 5);
+            }
+        });
+    }
+}
+
+/// A oneway call has no answer, but what it brings about can be waited for, in the handler that made it.
+#[test]
+fn a_handler_may_wait_for_what_its_oneway_call_brings_about() {
+    everywhere(async |over| {
+        let came = Arc::new(tokio::sync::Semaphore::new(0));
+        let comes = Arc::clone(&came);
+        let ask = move |cx: Context| {
+            let came = Arc::clone(&came);
+            async move {
+                let channel = cx.channel();
+                channel.rpc::<(), _>("please", ()).oneway().await?;
+                came.acquire().await?.forget();
+                Ok("it came")
+            }
+        };
+        let answer = move || {
+            comes.add_permits(1);
+            async { Ok(()) }
+        };
+        let please = async |cx: Context| {
+            let channel = cx.channel();
+            channel.rpc::<(), _>("answer", ()).oneway().await?;
+            Ok(())
+        };
+        let ends = connect(
+            over,
+            |side| {
+                side.function("ask", params([], ask))
+                    .function("answer", params([], answer))
+            },
+            |side| side.function("please", params([], please)),
+        )
+        .await;
+        for _ in 0..100 {
+            let told: String = ends.client.rpc("ask", ()).await.unwrap();
+            assert_eq!(told, "it came");
+        }
+    });
+}

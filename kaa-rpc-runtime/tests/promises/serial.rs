@@ -1,6 +1,7 @@
 //! Serial functions start only when the channel's previous call of them has ended.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kaa_rpc_runtime::codegen::{Functions, Service};
@@ -232,4 +233,42 @@ async fn a_call_that_was_queued_has_its_deadline_when_it_runs() {
     assert_eq!(told.next().await, Was::Ended(1));
     assert_eq!(told.next().await, Was::Started(2));
     assert_eq!(told.next().await, Was::Dropped(2));
+}
+
+/// Wherever they run, one runs at a time, and in order.
+#[test]
+fn serial_functions_stay_so_in_tasks_and_on_threads() {
+    everywhere(async |over| {
+        let running = Arc::new(AtomicBool::new(false));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let object = Arc::new((running, Arc::clone(&order)));
+        let service = Exposing(move |functions: &mut Functions| {
+            for name in ["spawned", "blocking"] {
+                functions
+                    .add(name, &object, |object, _, arguments| {
+                        let number: u64 = arguments.required("number")?;
+                        Ok(async move {
+                            assert!(!object.0.swap(true, Ordering::SeqCst), "two run");
+                            object.1.lock().unwrap().push(number);
+                            tokio::task::yield_now().await;
+                            object.0.store(false, Ordering::SeqCst);
+                            Outcome::<u64>::Ok(number)
+                        })
+                    })
+                    .serial();
+            }
+        });
+        let service = service.spawned("spawned").blocking("blocking");
+        let ends = connect(over, |side| side.service(service), plain).await;
+        for name in ["spawned", "blocking"] {
+            let calls: Vec<_> = (0..100_u64)
+                .map(|number| ends.client.rpc::<u64, _>(name, (number,)).start())
+                .collect();
+            for (number, call) in (0_u64..).zip(calls) {
+                assert_eq!(call.await.unwrap(), number);
+            }
+            let order = std::mem::take(&mut *order.lock().unwrap());
+            assert!(order.into_iter().eq(0..100));
+        }
+    });
 }

@@ -24,10 +24,11 @@ pub struct Daemon {
 struct State {
     store: Store,
     clients: BTreeMap<i64, DatabasePeer>,
-    /// The client of each channel, by the channel's session.
-    numbers: BTreeMap<String, i64>,
     last_number: i64,
 }
+
+/// The number of a client: state of its channel.
+struct Number(i64);
 
 /// Serves a new database at `address`. The second value ends once a client has called `shutdown`.
 ///
@@ -55,41 +56,38 @@ impl Daemon {
 
     /// Gives a new client its number, and forgets it once its channel is closed.
     fn welcome(self: &Arc<Self>, peer: DatabasePeer) {
-        let session = session(peer.channel.peer());
         let mut state = self.lock();
         state.last_number += 1;
         let number = state.last_number;
-        state.numbers.insert(session.clone(), number);
         state.clients.insert(number, peer.clone());
         let media = state.store.media();
         drop(state);
+        peer.channel.insert_state(Number(number));
 
         let connect = peer.beacon_client.connect(number, "memory", &media);
         connect.start().detach();
         let daemon = Arc::clone(self);
-        tokio::spawn(async move {
-            peer.channel.closed().await;
-            daemon.forget(number, &session).await;
-        });
+        peer.channel.on_close(move |_| daemon.forget(number));
     }
 
-    async fn forget(&self, number: i64, session: &str) {
+    /// Frees what a client held, however it went.
+    fn forget(&self, number: i64) {
         let held = {
             let mut state = self.lock();
             state.clients.remove(&number);
-            state.numbers.remove(session);
             state.store.forget_client(number)
         };
         if held {
-            self.tell_all(&["unlocked".into(), number.into()]).await;
+            self.tell_all(&["unlocked".into(), number.into()]);
         }
-        self.tell_all(&["gone".into(), number.into()]).await;
+        self.tell_all(&["gone".into(), number.into()]);
     }
 
     /// Says something to all clients. Those that are just going away miss it.
-    async fn tell_all(&self, args: &[Value]) {
+    fn tell_all(&self, args: &[Value]) {
         for peer in self.clients() {
-            let _ = peer.log.info().args(args.iter().cloned()).await;
+            let info = peer.log.info().args(args.iter().cloned());
+            info.start().detach();
         }
     }
 
@@ -104,9 +102,8 @@ impl Daemon {
     }
 
     /// The number of the client that called.
-    fn caller(&self, cx: &Context) -> i64 {
-        let state = self.lock();
-        state.numbers.get(cx.peer().session()).copied().unwrap_or(0)
+    fn caller(cx: &Context) -> i64 {
+        cx.channel().state::<Number>().map_or(0, |number| number.0)
     }
 
     /// Changes the store for the caller, unless another client holds the lock, and tells the monitors.
@@ -115,7 +112,7 @@ impl Daemon {
         cx: &Context,
         change: impl FnOnce(&mut Store) -> Result<T, DatabaseError> + Send,
     ) -> Result<T, DatabaseError> {
-        let caller = self.caller(cx);
+        let caller = Self::caller(cx);
         let (result, notices) = {
             let mut state = self.lock();
             state.store.may_write(caller)?;
@@ -134,11 +131,6 @@ impl Daemon {
         }
         Ok(result)
     }
-}
-
-fn session(peer: Option<kaa_rpc_runtime::Peer>) -> String {
-    peer.map(|peer| peer.session().to_owned())
-        .unwrap_or_default()
 }
 
 impl Beacon for Daemon {
@@ -200,12 +192,12 @@ impl Beacon for Daemon {
     }
 
     async fn db_lock(&self, cx: &Context) -> Outcome<(), DatabaseError> {
-        let caller = self.caller(cx);
+        let caller = Self::caller(cx);
         Ok(self.lock().store.lock(caller)?)
     }
 
     async fn db_unlock(&self, cx: &Context) -> Outcome<(), DatabaseError> {
-        let caller = self.caller(cx);
+        let caller = Self::caller(cx);
         Ok(self.lock().store.unlock(caller)?)
     }
 
