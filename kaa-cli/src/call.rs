@@ -148,6 +148,42 @@ impl Call {
             let message = "--oneway: a call without an answer takes no streams along";
             return Err(Failure::usage(message));
         }
+        self.with_channel(async |channel| {
+            if self.oneway {
+                self.send(channel, arguments).await
+            } else {
+                self.ask(channel, arguments).await
+            }
+        })
+    }
+
+    /// One that only connects, for commands that ask something of their own.
+    pub(crate) fn connecting(
+        address: &str,
+        secret_file: Option<&Path>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        Self {
+            address: address.to_owned(),
+            name: String::new(),
+            words: Vec::new(),
+            strings: Vec::new(),
+            secret_file: secret_file.map(Path::to_owned),
+            timeout,
+            oneway: false,
+            raw: false,
+            only: None,
+            json_errors: false,
+            key_id: String::new(),
+            service: String::new(),
+        }
+    }
+
+    /// Connects, and does something with the channel.
+    pub(crate) fn with_channel(
+        &self,
+        work: impl AsyncFnOnce(&Channel) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let path = self.secret_file.as_deref().ok_or_else(no_secret)?;
         let secret = Secret::from_file(path).map_err(|error| unreadable(path, &error))?;
         // Not of this thread alone: the connection lives on while this one is stuck in writing its output.
@@ -158,11 +194,7 @@ impl Call {
             .map_err(|error| Failure::new(Status::Failed, format!("cannot start: {error}")))?;
         runtime.block_on(async {
             let channel = self.connect(&secret, path).await?;
-            if self.oneway {
-                self.send(&channel, arguments).await
-            } else {
-                self.ask(&channel, arguments).await
-            }
+            work(&channel).await
         })
     }
 
@@ -329,7 +361,7 @@ impl Stopped {
     }
 }
 
-fn failed(error: &Error) -> Failure {
+pub(crate) fn failed(error: &Error) -> Failure {
     let status = match error {
         Error::NotConnected(_) => Status::NotConnected,
         Error::Unencodable(_) => Status::Usage,

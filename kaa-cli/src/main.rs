@@ -6,6 +6,7 @@
 mod arguments;
 mod call;
 mod check;
+mod describe;
 mod details;
 mod json;
 mod keygen;
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     Check(check::Check),
     Call(call::Call),
+    Describe(describe::Describe),
+    Ping(describe::Ping),
     Keygen(keygen::Keygen),
 }
 
@@ -45,6 +48,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(check) => check.run(),
         Command::Call(call) => call.run(),
+        Command::Describe(describe) => describe.run(),
+        Command::Ping(ping) => ping.run(),
         Command::Keygen(keygen) => keygen.run(),
     };
     match result {
