@@ -4,6 +4,7 @@ It exits with 0 if all that the task expects is so. What the test must know mean
 its output.
 """
 
+import hashlib
 import itertools
 import struct
 import sys
@@ -322,6 +323,19 @@ def items(lab):
     same((lab.calls, lab.spent), ({}, 0))
 
 
+def described(lab):
+    same(lab.call("kaa.ping"), None)
+    same(lab.call("kaa.ping", {"a": [1]}), {"a": [1]})
+    told = [next(iter(item.items())) for item in lab.items("kaa.describe", names=["token"])]
+    functions = [value for kind, value in told if kind == "function"]
+    same([function["name"] for function in functions], ["token"])
+    same([it["type"] for it in functions[0]["parameters"]], ["u64"])
+    same(functions[0]["result"], "u64")
+    # The document says of what it is the hash.
+    text = b"fn(token: u64) -> u64\n"
+    same(functions[0]["hash"], hashlib.sha256(text).hexdigest()[:32])
+
+
 def broken():
     yield 1
     raise ValueError
@@ -334,7 +348,7 @@ def violation(lab):
     assert ended.startswith("the stream ended"), ended
 
 
-TASKS = [arguments, types, failures, callbacks, cancel, oneways, goodbye, heard, items, violation]
+TASKS = [arguments, types, failures, callbacks, cancel, oneways, goodbye, heard, items, described, violation]
 
 
 def main(path, secret_file, task, key_id=""):

@@ -443,8 +443,23 @@ class Connection(Items):
         before = frame(METADATA, prefix + pack(told)) if told else b""
         return before + frame(kind, prefix + payload)
 
+    def own_functions(self):
+        """Those of the chapter "Introspection"."""
+        return {"kaa.ping": lambda value=None: value, "kaa.describe": self.describe}
+
+    def describe(self, names=(), brief=False):
+        for name, function in self.functions.items():
+            if names and name not in names:
+                continue
+            item = {"name": name}
+            if not brief:
+                # Nobody knows the types of a function of Python.
+                item["result"] = "any"
+                item["parameters"] = parameters(function)
+            yield {"function": item}
+
     def apply(self, context, head):
-        function = self.functions.get(head.name)
+        function = self.functions.get(head.name) or self.own_functions().get(head.name)
         if not function:
             close = difflib.get_close_matches(head.name, self.functions, 1)
             raise Failure("unknown_function", f"no function {head.name}", name="".join(close))
@@ -473,6 +488,21 @@ class Connection(Items):
             return end.value
         finally:
             generator.close()
+
+
+def parameters(function):
+    """As a description has them."""
+    described = []
+    for parameter in inspect.signature(function).parameters.values():
+        item = {"name": parameter.name, "type": "any"}
+        if parameter.kind == parameter.VAR_POSITIONAL:
+            item["kind"] = "rest"
+        elif parameter.kind == parameter.VAR_KEYWORD:
+            item["kind"] = "kwargs"
+        elif parameter.default is not parameter.empty:
+            item |= {"kind": "optional", "default": "null"}
+        described.append(item)
+    return described
 
 
 # Sockets.

@@ -221,3 +221,11 @@ async fn a_python_client_with_another_secret_is_refused_like_one_with_an_unknown
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_exposed_is_told_as_the_document_says() -> TestResult {
+    match Visit::new("described").await? {
+        Some(visit) => visit.end().await,
+        None => Ok(()),
+    }
+}

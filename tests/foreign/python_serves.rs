@@ -361,3 +361,30 @@ async fn a_rust_client_with_another_secret_or_key_id_is_refused() -> TestResult 
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn python_tells_what_it_exposes_and_that_it_lives() -> TestResult {
+    let Some(visit) = Visit::new().await? else {
+        return Ok(());
+    };
+    let channel = visit.lab.channel.clone();
+    let answer: Value = channel.rpc("kaa.ping", (7,)).await?;
+    assert_eq!(answer, Value::from(7));
+    let text = channel.describe(&["rest", "nothing"]).await?.to_text();
+    assert!(text.contains("fn nothing() -> any;"), "{text}");
+    assert!(
+        text.contains(
+            "fn rest(first: any, *more: any, separator: any = null, **named: any) -> any;"
+        ),
+        "{text}"
+    );
+    // What it lacks is told of by the names of functions.
+    let found = visit.lab.check().await?;
+    assert!(
+        found
+            .breaking()
+            .all(|it| !it.functions.contains(&"nothing".to_owned())),
+        "{found}"
+    );
+    Ok(())
+}
