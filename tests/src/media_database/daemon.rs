@@ -43,7 +43,7 @@ pub async fn serve(
     daemon.lock().store = Store::new();
     let welcoming = Arc::clone(&daemon);
     let server = Database::server(secret, Arc::clone(&daemon))
-        .on_connect(move |peer: DatabasePeer| welcoming.welcome(peer))
+        .on_connect(move |peer: DatabasePeer| welcoming.welcome(&peer))
         .bind(address)
         .await?;
     Ok((server, async move { daemon.ended.notified().await }))
@@ -55,7 +55,7 @@ impl Daemon {
     }
 
     /// Gives a new client its number, and forgets it once its channel is closed.
-    fn welcome(self: &Arc<Self>, peer: DatabasePeer) {
+    fn welcome(self: &Arc<Self>, peer: &DatabasePeer) {
         let mut state = self.lock();
         state.last_number += 1;
         let number = state.last_number;
