@@ -146,7 +146,7 @@ fn what_is_registered_later_is_told_then() {
             let functions = client.describe(&[]).await.unwrap().functions;
             functions
                 .iter()
-                .map(kaa_rpc_describe::model::Function::wire_name)
+                .map(kaa_rpc_describe::Function::wire_name)
                 .collect::<Vec<_>>()
         };
         assert!(names().await.is_empty());
