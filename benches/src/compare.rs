@@ -3,60 +3,72 @@
 use std::env;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 
 use crate::process::{self, Server};
-use crate::stats::Spread;
-use crate::systems::System;
-use crate::workload::{Sample, Workload, run};
-use crate::{Error, machine};
+use crate::report::{Goal, Results};
+use crate::sample::Sample;
+use crate::systems::{Place, Runtime, System};
+use crate::workload::{Workload, run};
+use crate::{Error, machine, report, syscalls};
 
-/// If the command line does not say how many.
-const ROUNDS: usize = 25;
+/// What a binary measures.
+#[derive(Debug)]
+pub struct Suite {
+    /// That of the binary, and of its part of `docs/performance.md`.
+    pub name: &'static str,
+    /// If the command line does not say how many.
+    pub rounds: usize,
+    /// A table for each.
+    pub comparisons: &'static [Comparison],
+    /// What is to be reached.
+    pub goals: &'static [Goal],
+    /// Whether to count the system calls that write, too.
+    pub syscalls: bool,
+}
 
-type Task<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+/// Systems that do the same.
+#[derive(Debug)]
+pub struct Comparison {
+    /// Above its table.
+    pub title: &'static str,
+    /// What they do.
+    pub workload: Workload,
+    /// The first is the one that the others are compared with.
+    pub systems: &'static [Entry],
+}
+
+type Task<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// A [`System`] in a list of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    name: &'static str,
-    serve: for<'a> fn(&'a Path) -> Task<'a, ()>,
-    call: fn(Client) -> Task<'static, Sample>,
+    /// How it is called.
+    pub name: &'static str,
+    runtime: Runtime,
+    serve: fn(PathBuf) -> Task<()>,
+    run: fn(Place, Workload) -> Task<Sample>,
 }
 
 impl Entry {
     /// This one.
-    pub const fn of<S: System + 'static>() -> Self {
+    pub const fn of<S: System>() -> Self {
         Self {
             name: S::NAME,
+            runtime: S::RUNTIME,
             serve: |folder| Box::pin(S::serve(folder)),
-            call: |client| Box::pin(call::<S>(client)),
+            run: |place, workload| Box::pin(async move { run::<S>(&place, &workload).await }),
         }
     }
 }
 
-/// What the process of a client has to do.
-#[derive(Debug)]
-struct Client {
-    work: Workload,
-    folder: String,
-    address: String,
-    server: u32,
-}
-
-async fn call<S: System>(to: Client) -> Result<Sample, Error> {
-    let client = S::connect(&to.address, Path::new(&to.folder)).await?;
-    run(&client, to.server, to.work).await
-}
-
-/// The `main` of a comparison, and of the servers and clients that it starts. The first system is the
-/// one that the others are compared with.
-pub fn main(systems: &[Entry], workloads: &[Workload]) -> ExitCode {
+/// The `main` of a suite, and of the servers and clients that it starts.
+pub fn main(suite: &Suite) -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    match command(systems, workloads, &arguments) {
+    match command(suite, &arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -65,116 +77,177 @@ pub fn main(systems: &[Entry], workloads: &[Workload]) -> ExitCode {
     }
 }
 
-fn command(systems: &[Entry], workloads: &[Workload], arguments: &[&str]) -> Result<(), Error> {
-    let system = |name| {
-        let mut all = systems.iter();
-        all.find(|system| system.name == name)
-            .ok_or("there is no such system")
-    };
-    let (rounds, pinned) = match *arguments {
+fn command(suite: &Suite, arguments: &[&str]) -> Result<(), Error> {
+    match *arguments {
         ["serve", name, folder] => {
-            return runtime()?.block_on((system(name)?.serve)(Path::new(folder)));
+            let system = suite.system(name)?;
+            runtime(system.runtime)?.block_on((system.serve)(folder.into()))
         }
         ["call", name, work, folder, address, server] => {
-            let work = workloads.iter().find(|listed| listed.name == work);
-            let client = Client {
-                work: *work.ok_or("there is no such workload")?,
-                folder: folder.to_owned(),
+            let system = suite.system(name)?;
+            let place = Place {
+                folder: folder.into(),
                 address: address.to_owned(),
                 server: server.parse()?,
             };
-            let runtime = runtime()?;
+            let runtime = runtime(system.runtime)?;
             // In a task, as users call: `block_on` would add a hop between two threads.
-            let calling = runtime.spawn((system(name)?.call)(client));
+            let calling = runtime.spawn((system.run)(place, suite.workload(work)?));
             println!("{}", runtime.block_on(calling)??);
-            return Ok(());
+            Ok(())
         }
-        [] => (ROUNDS, true),
-        ["--unpinned"] => (ROUNDS, false),
-        [rounds] => (rounds.parse()?, true),
-        [rounds, "--unpinned"] => (rounds.parse()?, false),
-        _ => return Err("expected [ROUNDS] [--unpinned]".into()),
+        _ => compare(suite, &Options::parse(suite.rounds, arguments)?),
+    }
+}
+
+impl Suite {
+    fn system(&self, name: &str) -> Result<Entry, Error> {
+        let mut all = self.comparisons.iter().flat_map(|one| one.systems);
+        let found = all.find(|system| system.name == name);
+        Ok(*found.ok_or_else(|| format!("there is no system `{name}`"))?)
+    }
+
+    fn workload(&self, name: &str) -> Result<Workload, Error> {
+        let mut all = self.comparisons.iter().map(|one| one.workload);
+        let found = all.find(|workload| workload.name == name);
+        Ok(found.ok_or_else(|| format!("there is no workload `{name}`"))?)
+    }
+}
+
+/// What the command line says.
+#[derive(Debug, PartialEq)]
+struct Options {
+    rounds: usize,
+    pinned: bool,
+    write: bool,
+}
+
+impl Options {
+    fn parse(rounds: usize, arguments: &[&str]) -> Result<Self, Error> {
+        let mut options = Self {
+            rounds,
+            pinned: true,
+            write: false,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match *argument {
+                "--rounds" => {
+                    let rounds = arguments.next().ok_or("--rounds: expected a number")?;
+                    options.rounds = rounds.parse()?;
+                }
+                "--unpinned" => options.pinned = false,
+                "--write" => options.write = true,
+                other => {
+                    let expected = "expected [--rounds N] [--unpinned] [--write]";
+                    return Err(format!("{expected}, got `{other}`").into());
+                }
+            }
+        }
+        match options.rounds {
+            0 => Err("there must be at least one round".into()),
+            _ => Ok(options),
+        }
+    }
+}
+
+fn compare(suite: &Suite, options: &Options) -> Result<(), Error> {
+    process::allow_many_files()?;
+    let place = match options.pinned {
+        true => format!("All processes on CPU {}.", process::stay_on_one_cpu()?),
+        false => "Not pinned.".to_owned(),
     };
-    if rounds == 0 {
-        return Err("there must be at least one round".into());
-    }
-    println!("{}.", machine::describe());
-    match pinned {
-        true => println!("All processes on CPU {}.", process::stay_on_one_cpu()?),
-        false => println!("Not pinned."),
-    }
     let before = machine::load();
-    let samples = measure(systems, workloads, rounds)?;
-    println!(
-        "{rounds} rounds. Load: {before} before, {} after.\n",
-        machine::load()
+    let results = measure(suite, options.rounds)?;
+    let mut text = format!(
+        "{}. {place} {} rounds. Load: {before} before, {} after.\n\n{}",
+        machine::describe(),
+        options.rounds,
+        machine::load(),
+        report::tables(suite, &results)?,
     );
-    print!("{}", table(systems, workloads, &samples));
+    if suite.syscalls {
+        text += &syscalls::table(suite)?;
+    }
+    print!("{text}");
+    if options.write {
+        report::write(suite.name, &text)?;
+    }
     Ok(())
 }
 
 /// Made after the process was pinned, so that its threads are too.
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
+fn runtime(kind: Runtime) -> Result<tokio::runtime::Runtime, Error> {
+    let mut builder = match kind {
+        Runtime::MultiThread => tokio::runtime::Builder::new_multi_thread(),
+        Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread(),
+    };
     Ok(builder.enable_all().build()?)
 }
 
-/// For each workload and system, what each round took.
-fn measure(
-    systems: &[Entry],
-    workloads: &[Workload],
-    rounds: usize,
-) -> Result<Vec<Vec<Vec<Sample>>>, Error> {
-    let mut samples = vec![vec![Vec::new(); systems.len()]; workloads.len()];
+fn measure(suite: &Suite, rounds: usize) -> Result<Results, Error> {
+    let mut results = Results::new(suite);
     for round in 0..rounds {
-        for (work, samples) in workloads.iter().zip(&mut samples) {
+        eprint!("\rround {} of {rounds}", round + 1);
+        for (number, comparison) in suite.comparisons.iter().enumerate() {
+            let systems = comparison.systems;
             // Not always in the same order: what one leaves behind must not always burden the same one.
             for turn in 0..systems.len() {
                 let system = (round + turn) % systems.len();
-                samples[system].push(sample(systems[system].name, work.name)?);
+                let sample = turn_of(systems[system].name, &comparison.workload)?;
+                results.add(number, system, sample);
             }
         }
     }
-    Ok(samples)
+    eprintln!();
+    Ok(results)
 }
 
 /// Both processes are new each time: how memory lies in one can decide whether large buffers cost page
 /// faults, and stays as it is as long as it lives.
-fn sample(system: &str, work: &str) -> Result<Sample, Error> {
-    let own = Permissions::from_mode(0o700);
-    let folder = tempfile::Builder::new().permissions(own).tempdir()?;
-    let server = Server::start(system, folder.path())?;
-    process::call(system, work, folder.path(), &server)?.parse()
+fn turn_of(system: &str, workload: &Workload) -> Result<Sample, Error> {
+    let folder = folder()?;
+    let server = Server::start(system, folder.path(), None)?;
+    process::call(system, workload.name, folder.path(), &server, None)?.parse()
 }
 
-/// Medians of all rounds; behind ratios their quartiles.
-fn table(systems: &[Entry], workloads: &[Workload], samples: &[Vec<Vec<Sample>>]) -> String {
-    let first = systems[0].name;
-    let mut table = format!(
-        "| workload | system | p50 µs | p99 µs | MB/s | CPU µs/call | p50 × {first} | CPU × {first} |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-    );
-    for (work, samples) in workloads.iter().zip(samples) {
-        for (system, rounds) in systems.iter().zip(samples) {
-            let all = |pick: fn(&Sample) -> f64| -> Vec<f64> { rounds.iter().map(pick).collect() };
-            let median = |pick| Spread::of(all(pick)).median;
-            let ratios = |pick: fn(&Sample) -> f64| {
-                let baseline: Vec<_> = samples[0].iter().map(pick).collect();
-                Spread::of_ratios(&all(pick), &baseline)
-            };
-            let row = format!(
-                "| {} | {} | {:.1} | {:.1} | {:.0} | {:.1} | {} | {} |\n",
-                work.name,
-                system.name,
-                median(|sample| sample.p50),
-                median(|sample| sample.p99),
-                median(|sample| sample.throughput),
-                median(|sample| sample.cpu),
-                ratios(|sample| sample.p50),
-                ratios(|sample| sample.cpu),
-            );
-            table.push_str(&row);
+/// A folder for a server, which others cannot look into.
+pub(crate) fn folder() -> Result<tempfile::TempDir, Error> {
+    let own = Permissions::from_mode(0o700);
+    Ok(tempfile::Builder::new().permissions(own).tempdir()?)
+}
+
+/// Where the documents are.
+pub(crate) fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_says_how_to_measure() {
+        let default = Options {
+            rounds: 15,
+            pinned: true,
+            write: false,
+        };
+        assert_eq!(Options::parse(15, &[]).unwrap(), default);
+        let other = Options {
+            rounds: 3,
+            pinned: false,
+            write: true,
+        };
+        let arguments = ["--unpinned", "--rounds", "3", "--write"];
+        assert_eq!(Options::parse(15, &arguments).unwrap(), other);
+        for wrong in [
+            &["--rounds"][..],
+            &["--rounds", "x"],
+            &["--rounds", "0"],
+            &["5"],
+        ] {
+            assert!(Options::parse(15, wrong).is_err(), "{wrong:?}");
         }
     }
-    table
 }

@@ -1,27 +1,44 @@
 //! Measures systems against each other in one run.
 //!
+//! | binary in `src/bin` | what it compares | |
+//! | --- | --- | --- |
+//! | `floors` | Kaa RPC with what sockets cost by themselves, and with the goals | less than a minute |
+//! | `suite` | the same, more ways to call, and other systems | some minutes |
+//! | `encryption` | encrypted TCP with plain TCP | some minutes |
+//!
+//! Each takes `--rounds N`, `--unpinned`, and `--write`, which puts what it prints into
+//! `docs/performance.md`. Other systems are features: `cargo run --release --bin suite --features peers`.
+//!
 //! | module | what it knows |
 //! | --- | --- |
-//! | `compare` | the rounds, and the table of what they took |
-//! | `systems` | what is compared: how each one is served and connected to |
+//! | `compare` | the rounds |
+//! | `report` | the tables of what they took, and goals |
+//! | `systems` | what is compared: how each one is served and called |
 //! | `workload` | what a client does, and what that took |
+//! | `sample` | the figures of one turn |
 //! | `process` | servers and clients as processes of their own; the CPU that all share, and the time they had of it |
+//! | `syscalls` | how many system calls write |
 //! | `stats` | medians and quartiles, of values and of paired ratios |
 //! | `machine` | where and when it was measured |
 //!
-//! A binary in `src/bin` lists systems and workloads. It measures in rounds, in each of which every
-//! system has its turn, and starts itself again for each turn, as a server and as a client. What other
-//! programs do meanwhile burdens all of them, so what is compared are the ratios within a round.
+//! A binary lists comparisons: a workload, and the systems that do it. It measures in rounds, in each of
+//! which every system has its turn, and starts itself again for each turn, as a server and as a client.
+//! What other programs do meanwhile burdens all of them, so what is compared are the ratios within a
+//! round.
 //!
-//! To add a system, implement [`systems::System`] for it. To add a workload that is an echo, list it;
-//! one of another kind is another function beside [`workload::run`].
+//! To add a system, implement [`systems::System`] and [`systems::Client`] for it in a file of its own, and
+//! list it in a binary. To add a workload, list another [`workload::Workload`]; what its clients do is a
+//! variant of [`workload::Work`].
 
 #![allow(missing_docs, reason = "generated code is documented by its schema")]
 
 pub mod compare;
 pub mod machine;
 pub mod process;
+pub mod report;
+pub mod sample;
 pub mod stats;
+pub mod syscalls;
 pub mod systems;
 pub mod workload;
 

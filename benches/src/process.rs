@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::io::AsyncReadExt;
 
@@ -16,16 +17,16 @@ use crate::Error;
 pub struct Server {
     process: Child,
     /// Open as long as the server is needed.
-    _until: ChildStdin,
+    until: Option<ChildStdin>,
     /// Where it can be reached.
     pub address: String,
 }
 
 impl Server {
     /// Starts this program again with the arguments `serve NAME FOLDER`, and waits for the line with
-    /// which [`ready`] tells its address.
-    pub fn start(name: &str, folder: &Path) -> Result<Self, Error> {
-        let mut process = Command::new(env::current_exe()?)
+    /// which [`ready`] tells its address. `trace` as for [`call`].
+    pub fn start(name: &str, folder: &Path, trace: Option<&Path>) -> Result<Self, Error> {
+        let mut process = this_program(trace)?
             .args(["serve", name])
             .arg(folder)
             .stdin(Stdio::piped())
@@ -41,9 +42,15 @@ impl Server {
         }
         Ok(Self {
             process,
-            _until: until,
+            until: Some(until),
             address,
         })
+    }
+
+    /// Lets it end by itself.
+    pub fn end(mut self) -> io::Result<()> {
+        self.until = None;
+        self.process.wait().map(drop)
     }
 }
 
@@ -55,9 +62,15 @@ impl Drop for Server {
 }
 
 /// Starts this program again with the arguments `call NAME WORK FOLDER ADDRESS SERVER`, and gives what it
-/// printed.
-pub fn call(name: &str, work: &str, folder: &Path, server: &Server) -> Result<String, Error> {
-    let output = Command::new(env::current_exe()?)
+/// printed. What system calls it did to write goes into the file `trace`.
+pub fn call(
+    name: &str,
+    work: &str,
+    folder: &Path,
+    server: &Server,
+    trace: Option<&Path>,
+) -> Result<String, Error> {
+    let output = this_program(trace)?
         .args(["call", name, work])
         .arg(folder)
         .args([&server.address, &server.process.id().to_string()])
@@ -67,6 +80,20 @@ pub fn call(name: &str, work: &str, folder: &Path, server: &Server) -> Result<St
         return Err(format!("the client of {name} ended: {}", output.status).into());
     }
     Ok(String::from_utf8(output.stdout)?)
+}
+
+fn this_program(trace: Option<&Path>) -> io::Result<Command> {
+    let program = env::current_exe()?;
+    let Some(trace) = trace else {
+        return Ok(Command::new(program));
+    };
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "--seccomp-bpf", "-c", "-o"])
+        .arg(trace)
+        .args(["-e", "trace=write,writev,sendto,sendmsg,sendmmsg"])
+        .arg(program);
+    Ok(command)
 }
 
 /// In a server's process: tells where it can be reached, and waits until it is not needed any more.
@@ -90,6 +117,26 @@ pub fn cpu_time(process: u32) -> io::Result<Duration> {
         nanos += running.parse::<u64>().map_err(io::Error::other)?;
     }
     Ok(Duration::from_nanos(nanos))
+}
+
+/// The bytes of memory that a process has now.
+pub fn memory(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let mut lines = status.lines();
+    let resident = lines.find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+    let kilobytes: u64 = resident
+        .unwrap_or_default()
+        .trim()
+        .parse()
+        .map_err(io::Error::other)?;
+    Ok(kilobytes << 10)
+}
+
+/// Lets this process, and those that it starts, have as many connections as the system allows.
+pub fn allow_many_files() -> io::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 /// Keeps this process, and those that it starts, on one CPU: the last that it may use. What wake-ups

@@ -56,6 +56,11 @@ pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
+/// With so many digits after the point.
+pub fn rounded(value: f64, digits: usize) -> String {
+    format!("{value:.digits$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

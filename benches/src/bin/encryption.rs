@@ -1,14 +1,10 @@
 //! What encryption costs: encrypted TCP and a Unix socket against plain TCP.
-//!
-//! ```sh
-//! cargo run --release --bin encryption -- [ROUNDS] [--unpinned]
-//! ```
 
 use std::process::ExitCode;
 
-use kaa_benches::compare::{self, Entry};
+use kaa_benches::compare::{self, Comparison, Entry, Suite};
 use kaa_benches::systems::kaa::{PlainTcp, Tcp, Unix};
-use kaa_benches::workload::Workload;
+use kaa_benches::workload::{LARGE, Payload, Work, Workload};
 
 const SYSTEMS: &[Entry] = &[
     Entry::of::<PlainTcp>(),
@@ -17,24 +13,38 @@ const SYSTEMS: &[Entry] = &[
 ];
 
 /// The first shows latency, the others throughput.
-const WORKLOADS: &[Workload] = &[
-    Workload {
-        name: "32 bytes",
-        size: 32,
-        calls: 3000,
-    },
-    Workload {
-        name: "16 KiB",
-        size: 16 << 10,
-        calls: 600,
-    },
-    Workload {
-        name: "1 MiB",
-        size: 1 << 20,
-        calls: 30,
-    },
-];
+const SUITE: Suite = Suite {
+    name: "encryption",
+    rounds: 25,
+    comparisons: &[
+        Comparison {
+            title: "32 bytes",
+            workload: Workload {
+                name: "32 bytes",
+                work: Work::OneByOne(Payload::Data(32)),
+                count: 3000,
+            },
+            systems: SYSTEMS,
+        },
+        Comparison {
+            title: "16 KiB",
+            workload: Workload {
+                name: "16 KiB",
+                work: Work::OneByOne(Payload::Data(16 << 10)),
+                count: 600,
+            },
+            systems: SYSTEMS,
+        },
+        Comparison {
+            title: "1 MiB",
+            workload: LARGE,
+            systems: SYSTEMS,
+        },
+    ],
+    goals: &[],
+    syscalls: false,
+};
 
 fn main() -> ExitCode {
-    compare::main(SYSTEMS, WORKLOADS)
+    compare::main(&SUITE)
 }

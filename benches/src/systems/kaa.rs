@@ -1,97 +1,241 @@
-//! Kaa RPC, with code that was generated from a schema.
+//! Kaa RPC: with defaults, a deadline of five seconds for each call, and code that was generated from a
+//! schema.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use kaa_rpc_runtime::{
-    Bytes, Channel, ChannelBuilder, Context, Outcome, Secret, Server, ServerBuilder,
-};
+use kaa_rpc_runtime::{Bytes, Channel, Context, Outcome, Secret, Server, Yielder};
+use tokio::sync::Mutex;
 
-use super::System;
-use crate::bench::{Echo, EchoClient, EchoService};
+use super::{Place, Runtime, System, album};
+use crate::bench::{Album, Echo, EchoClient, EchoService};
+use crate::workload::call_by_tasks;
 use crate::{Error, process};
 
-/// Over TCP, encrypted as always.
-pub struct Tcp;
+/// One way to use it.
+pub trait Variant: 'static {
+    /// As in tables.
+    const NAME: &'static str;
+    /// What it goes over.
+    const TRANSPORT: Transport = Transport::Unix;
+    /// What runs it.
+    const RUNTIME: Runtime = Runtime::MultiThread;
+    /// What is called with short texts.
+    const TEXT: Text = Text::Typed;
+}
 
-/// Over TCP without encryption.
-pub struct PlainTcp;
+/// What a connection goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A Unix socket, which is never encrypted.
+    Unix,
+    /// TCP, encrypted as always.
+    Tcp,
+    /// TCP without encryption.
+    PlainTcp,
+}
 
-/// Over a Unix socket, which is never encrypted.
-pub struct Unix;
+/// What is called with short texts.
+#[derive(Clone, Copy, Debug)]
+pub enum Text {
+    /// By the generated proxy; the handler is ready at once.
+    Typed,
+    /// The same function by its name, without a schema.
+    Dynamic,
+    /// The handler yields to the scheduler once.
+    Yielded,
+    /// The handler sleeps for a millisecond.
+    Slept,
+    /// Handlers contend for a mutex, and yield to the scheduler while they hold it.
+    Locked,
+}
 
-impl System for Tcp {
-    const NAME: &'static str = "encrypted TCP";
-    type Client = EchoClient;
+macro_rules! variants {
+    ($($(#[$doc:meta])* $variant:ident: $name:literal $({ $($constant:ident = $value:expr),+ })?;)+) => {$(
+        $(#[$doc])*
+        pub struct $variant;
 
-    async fn serve(folder: &Path) -> Result<(), Error> {
-        serve_tcp(server(folder)?).await
+        impl Variant for $variant {
+            const NAME: &'static str = $name;
+            $($(const $constant: variants!(@$constant) = $value;)+)?
+        }
+    )+};
+    (@TRANSPORT) => { Transport };
+    (@RUNTIME) => { Runtime };
+    (@TEXT) => { Text };
+}
+
+variants! {
+    /// As most programs use it.
+    Unix: "Kaa RPC";
+    /// In a runtime without other threads.
+    CurrentThread: "Kaa RPC, current-thread" { RUNTIME = Runtime::CurrentThread };
+    /// Without a schema.
+    Dynamic: "Kaa RPC, by name" { TEXT = Text::Dynamic };
+    /// With handlers that are ready the second time they are polled.
+    Yielded: "Kaa RPC, handlers yield once" { TEXT = Text::Yielded };
+    /// With handlers that are ready later.
+    Slept: "Kaa RPC, handlers sleep 1 ms" { TEXT = Text::Slept };
+    /// With handlers that get in each other's way.
+    Locked: "Kaa RPC, handlers share a mutex" { TEXT = Text::Locked };
+    /// Over TCP.
+    Tcp: "Kaa RPC, encrypted TCP" { TRANSPORT = Transport::Tcp };
+    /// Over TCP without encryption.
+    PlainTcp: "Kaa RPC, plain TCP" { TRANSPORT = Transport::PlainTcp };
+}
+
+impl<V: Variant> System for V {
+    const NAME: &'static str = V::NAME;
+    const RUNTIME: Runtime = V::RUNTIME;
+    type Client = Client;
+
+    async fn serve(folder: PathBuf) -> Result<(), Error> {
+        let secret = Secret::create_file(secret_file(&folder))?;
+        let server = Server::builder(secret)
+            .register(EchoService::new(Mirror::default()))
+            .timeout(DEADLINE);
+        let unix = format!("unix:{}", folder.join("kaa").display());
+        let server = match V::TRANSPORT {
+            Transport::Unix => server.bind(&unix).await?,
+            Transport::Tcp => server.bind(ANY_PORT).await?,
+            Transport::PlainTcp => server.dangerous_plaintext().bind(ANY_PORT).await?,
+        };
+        Ok(process::ready(&server.address().to_string()).await?)
     }
 
-    async fn connect(address: &str, folder: &Path) -> Result<EchoClient, Error> {
-        connect(address, client(folder)?).await
+    async fn connect(place: &Place) -> Result<Client, Error> {
+        let secret = Secret::from_file(secret_file(&place.folder))?;
+        let channel = Channel::builder(&secret)
+            .register(EchoService::new(Mirror::default()))
+            .timeout(DEADLINE);
+        let channel = match V::TRANSPORT {
+            Transport::Unix | Transport::Tcp => channel,
+            Transport::PlainTcp => channel.dangerous_plaintext(),
+        };
+        Ok(Client::new(channel.connect(&place.address).await?, V::TEXT))
     }
 }
 
-impl System for PlainTcp {
-    const NAME: &'static str = "plain TCP";
-    type Client = EchoClient;
+const DEADLINE: Duration = Duration::from_secs(5);
 
-    async fn serve(folder: &Path) -> Result<(), Error> {
-        serve_tcp(server(folder)?.dangerous_plaintext()).await
-    }
-
-    async fn connect(address: &str, folder: &Path) -> Result<EchoClient, Error> {
-        connect(address, client(folder)?.dangerous_plaintext()).await
-    }
-}
-
-impl System for Unix {
-    const NAME: &'static str = "Unix socket";
-    type Client = EchoClient;
-
-    async fn serve(folder: &Path) -> Result<(), Error> {
-        let address = format!("unix:{}", folder.join("kaa").display());
-        let _server = server(folder)?.bind(&address).await?;
-        Ok(process::ready(&address).await?)
-    }
-
-    async fn connect(address: &str, folder: &Path) -> Result<EchoClient, Error> {
-        connect(address, client(folder)?).await
-    }
-}
-
-struct Mirror;
-
-impl Echo for Mirror {
-    async fn echo(&self, _: &Context, data: Bytes) -> Outcome<Bytes> {
-        Ok(data)
-    }
-}
-
-impl super::Echo for EchoClient {
-    async fn echo(&self, data: &[u8]) -> Result<Bytes, Error> {
-        Ok(EchoClient::echo(self, data).await?)
-    }
-}
-
-fn server(folder: &Path) -> Result<ServerBuilder, Error> {
-    let secret = Secret::create_file(secret_file(folder))?;
-    Ok(Server::builder(secret).register(EchoService::new(Mirror)))
-}
-
-async fn serve_tcp(server: ServerBuilder) -> Result<(), Error> {
-    let server = server.bind("tcp:127.0.0.1:0").await?;
-    Ok(process::ready(&server.address().to_string()).await?)
-}
-
-fn client(folder: &Path) -> Result<ChannelBuilder, Error> {
-    Ok(Channel::builder(&Secret::from_file(secret_file(folder))?))
-}
-
-async fn connect(address: &str, client: ChannelBuilder) -> Result<EchoClient, Error> {
-    Ok(EchoClient::new(&client.connect(address).await?))
-}
+const ANY_PORT: &str = "tcp:127.0.0.1:0";
 
 fn secret_file(folder: &Path) -> PathBuf {
     folder.join("secret")
+}
+
+/// What both ends expose.
+#[derive(Default)]
+struct Mirror {
+    lock: Mutex<()>,
+}
+
+impl Echo for Mirror {
+    async fn text(&self, _: &Context, text: String) -> Outcome<String> {
+        Ok(text)
+    }
+
+    async fn data(&self, _: &Context, data: Bytes) -> Outcome<Bytes> {
+        Ok(data)
+    }
+
+    async fn album(&self, _: &Context, album: Album) -> Outcome<Album> {
+        Ok(album)
+    }
+
+    async fn yielded(&self, _: &Context, text: String) -> Outcome<String> {
+        tokio::task::yield_now().await;
+        Ok(text)
+    }
+
+    async fn slept(&self, _: &Context, text: String) -> Outcome<String> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(text)
+    }
+
+    async fn locked(&self, _: &Context, text: String) -> Outcome<String> {
+        let _held = self.lock.lock().await;
+        tokio::task::yield_now().await;
+        Ok(text)
+    }
+
+    async fn count(&self, _: &Context, to: u64, items: &Yielder<u64>) -> Outcome<()> {
+        for number in 0..to {
+            items.give(&number).await?;
+        }
+        Ok(())
+    }
+
+    async fn call_back(&self, cx: &Context, calls: u64, tasks: u64) -> Outcome<()> {
+        let caller = Client::new(cx.channel(), Text::Typed);
+        Ok(call_by_tasks(&caller, tasks, calls).await?)
+    }
+}
+
+/// A channel, and how it is used.
+#[derive(Clone)]
+pub struct Client {
+    channel: Channel,
+    proxy: EchoClient,
+    text: Text,
+    album: Arc<Album>,
+}
+
+impl Client {
+    fn new(channel: Channel, text: Text) -> Self {
+        let proxy = EchoClient::new(&channel);
+        let album = Arc::new(album());
+        Self {
+            channel,
+            proxy,
+            text,
+            album,
+        }
+    }
+}
+
+impl super::Client for Client {
+    fn another(&self) -> Result<Self, Error> {
+        Ok(self.clone())
+    }
+
+    async fn text(&mut self, text: &str) -> Result<super::Echo<'_>, Error> {
+        Ok(super::Echo::Text(match self.text {
+            Text::Typed => self.proxy.text(text).await?,
+            Text::Dynamic => self.channel.rpc("text", (text,)).await?,
+            Text::Yielded => self.proxy.yielded(text).await?,
+            Text::Slept => self.proxy.slept(text).await?,
+            Text::Locked => self.proxy.locked(text).await?,
+        }))
+    }
+
+    async fn data(&mut self, data: &[u8]) -> Result<super::Echo<'_>, Error> {
+        Ok(super::Echo::Bytes(self.proxy.data(data).await?))
+    }
+
+    async fn album(&mut self) -> Result<bool, Error> {
+        let back = self.proxy.album(&self.album).await?;
+        Ok(back.songs.len() == self.album.songs.len())
+    }
+
+    async fn count(&mut self, to: u64) -> Result<(), Error> {
+        let mut numbers = self.proxy.count(to).start();
+        let mut next = 0;
+        while let Some(number) = numbers.next().await? {
+            if number != next {
+                return Err(format!("expected item {next}, got {number}").into());
+            }
+            next += 1;
+        }
+        numbers.finish().await?;
+        match next == to {
+            true => Ok(()),
+            false => Err(format!("expected {to} items, got {next}").into()),
+        }
+    }
+
+    async fn call_back(&mut self, calls: u64, tasks: u64) -> Result<(), Error> {
+        Ok(self.proxy.call_back(calls, tasks).await?)
+    }
 }

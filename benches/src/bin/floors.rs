@@ -1,0 +1,146 @@
+//! Kaa RPC with what sockets cost by themselves, and with the goals. Takes less than a minute.
+
+use std::process::ExitCode;
+
+use kaa_benches::compare::{self, Comparison, Entry, Suite};
+use kaa_benches::report::{Goal, Point, Wanted};
+use kaa_benches::sample::Figure::{self, Cpu, Memory, P50, Rate, Throughput};
+use kaa_benches::systems::floors::blocking::Blocking;
+use kaa_benches::systems::floors::reading::ReadingOnly;
+use kaa_benches::systems::floors::shared::SharedConnection;
+use kaa_benches::systems::floors::tokio as floor1;
+use kaa_benches::systems::{System, kaa};
+use kaa_benches::workload::{IDLE, ITEMS, LARGE, ONE_BY_ONE, TASKS, Workload};
+
+const SUITE: Suite = Suite {
+    name: "floors",
+    rounds: 15,
+    comparisons: &[
+        Comparison {
+            title: "32 bytes over a Unix socket, one call after the other",
+            workload: ONE_BY_ONE,
+            systems: &[
+                Entry::of::<floor1::Unix>(),
+                Entry::of::<ReadingOnly>(),
+                Entry::of::<Blocking>(),
+                Entry::of::<SharedConnection>(),
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<kaa::Dynamic>(),
+            ],
+        },
+        Comparison {
+            title: "The same over TCP",
+            workload: ONE_BY_ONE,
+            systems: &[Entry::of::<floor1::Tcp>(), Entry::of::<kaa::PlainTcp>()],
+        },
+        Comparison {
+            title: "32 bytes, 64 tasks on one connection",
+            workload: TASKS,
+            systems: &[
+                Entry::of::<SharedConnection>(),
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<kaa::Yielded>(),
+            ],
+        },
+        Comparison {
+            title: "1 MiB, one call after the other",
+            workload: LARGE,
+            systems: &[Entry::of::<floor1::Unix>(), Entry::of::<kaa::Unix>()],
+        },
+        Comparison {
+            title: "Numbers that one call yields",
+            workload: ITEMS,
+            systems: &[Entry::of::<kaa::Unix>()],
+        },
+        Comparison {
+            title: "Memory of the server for each of 1,000 connections that called once",
+            workload: IDLE,
+            systems: &[Entry::of::<floor1::Unix>(), Entry::of::<kaa::Unix>()],
+        },
+    ],
+    goals: &[
+        Goal {
+            what: "p50 to tokio's sockets",
+            of: at::<kaa::Unix>(ONE_BY_ONE, P50),
+            to: Some(at::<floor1::Unix>(ONE_BY_ONE, P50)),
+            wanted: Wanted::AtMost(0.90),
+        },
+        Goal {
+            what: "p50 to sockets that are registered for reading only",
+            of: at::<kaa::Unix>(ONE_BY_ONE, P50),
+            to: Some(at::<ReadingOnly>(ONE_BY_ONE, P50)),
+            wanted: Wanted::AtMost(1.15),
+        },
+        Goal {
+            what: "p50 over plain TCP to tokio's sockets",
+            of: at::<kaa::PlainTcp>(ONE_BY_ONE, P50),
+            to: Some(at::<floor1::Tcp>(ONE_BY_ONE, P50)),
+            wanted: Wanted::AtMost(1.10),
+        },
+        Goal {
+            what: "p50 of calls by name to that of typed ones",
+            of: at::<kaa::Dynamic>(ONE_BY_ONE, P50),
+            to: Some(at::<kaa::Unix>(ONE_BY_ONE, P50)),
+            wanted: Wanted::AtMost(1.15),
+        },
+        Goal {
+            what: "calls/s of 64 tasks to frames that a driver shares",
+            of: at::<kaa::Unix>(TASKS, Rate),
+            to: Some(at::<SharedConnection>(TASKS, Rate)),
+            wanted: Wanted::AtLeast(0.80),
+        },
+        Goal {
+            what: "CPU for each call of 64 tasks to that for such a frame",
+            of: at::<kaa::Unix>(TASKS, Cpu),
+            to: Some(at::<SharedConnection>(TASKS, Cpu)),
+            wanted: Wanted::AtMost(1.40),
+        },
+        Goal {
+            what: "calls/s if handlers yield once to those of handlers that do not",
+            of: at::<kaa::Yielded>(TASKS, Rate),
+            to: Some(at::<kaa::Unix>(TASKS, Rate)),
+            wanted: Wanted::AtLeast(0.55),
+        },
+        Goal {
+            what: "MB/s of 1 MiB to tokio's sockets",
+            of: at::<kaa::Unix>(LARGE, Throughput),
+            to: Some(at::<floor1::Unix>(LARGE, Throughput)),
+            wanted: Wanted::AtLeast(0.85),
+        },
+        Goal {
+            what: "items/s to calls/s of 64 tasks",
+            of: at::<kaa::Unix>(ITEMS, Rate),
+            to: Some(at::<kaa::Unix>(TASKS, Rate)),
+            wanted: Wanted::AtLeast(1.50),
+        },
+        Goal {
+            what: "KiB of an idle connection",
+            of: at::<kaa::Unix>(IDLE, Memory),
+            to: None,
+            wanted: Wanted::AtMost(8.0),
+        },
+    ],
+    syscalls: false,
+};
+
+const fn at<S: System>(workload: Workload, figure: Figure) -> Point {
+    Point {
+        workload: workload.name,
+        system: S::NAME,
+        figure,
+    }
+}
+
+fn main() -> ExitCode {
+    compare::main(&SUITE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goals_look_at_is_measured() {
+        assert!(SUITE.measures_its_goals());
+    }
+}

@@ -1,0 +1,127 @@
+//! All ways to call that differ in what they cost, and other systems. Takes some minutes.
+
+use std::process::ExitCode;
+
+use kaa_benches::compare::{self, Comparison, Entry, Suite};
+use kaa_benches::systems::floors::reading::ReadingOnly;
+use kaa_benches::systems::floors::shared::SharedConnection;
+use kaa_benches::systems::floors::tokio as floor1;
+use kaa_benches::systems::kaa;
+#[cfg(feature = "tarpc")]
+use kaa_benches::systems::tarpc::Tarpc;
+use kaa_benches::systems::textbook::Textbook;
+use kaa_benches::workload::{
+    ALBUM, BOTH_ENDS, CONTENDING, LARGE, MORE_SLEEPING, MORE_TASKS, ONE_BY_ONE, SLEEPING, TASKS,
+};
+
+const SUITE: Suite = Suite {
+    name: "suite",
+    rounds: 15,
+    comparisons: &[
+        Comparison {
+            title: "32 bytes over a Unix socket, one call after the other",
+            workload: ONE_BY_ONE,
+            systems: &[
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<kaa::Dynamic>(),
+                Entry::of::<kaa::Yielded>(),
+                Entry::of::<floor1::Unix>(),
+                Entry::of::<ReadingOnly>(),
+                Entry::of::<Textbook>(),
+                #[cfg(feature = "tarpc")]
+                Entry::of::<Tarpc>(),
+            ],
+        },
+        Comparison {
+            title: "The same without other threads",
+            workload: ONE_BY_ONE,
+            systems: &[
+                Entry::of::<kaa::CurrentThread>(),
+                Entry::of::<floor1::UnixCurrentThread>(),
+            ],
+        },
+        Comparison {
+            title: "The same over TCP",
+            workload: ONE_BY_ONE,
+            systems: &[
+                Entry::of::<kaa::PlainTcp>(),
+                Entry::of::<kaa::Tcp>(),
+                Entry::of::<floor1::Tcp>(),
+            ],
+        },
+        Comparison {
+            title: "A struct of ten fields, one of them a list of fifty structs",
+            workload: ALBUM,
+            systems: &[
+                Entry::of::<kaa::Unix>(),
+                #[cfg(feature = "tarpc")]
+                Entry::of::<Tarpc>(),
+            ],
+        },
+        Comparison {
+            title: "1 MiB, one call after the other",
+            workload: LARGE,
+            systems: &[
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<floor1::Unix>(),
+                Entry::of::<ReadingOnly>(),
+                Entry::of::<Textbook>(),
+                #[cfg(feature = "tarpc")]
+                Entry::of::<Tarpc>(),
+            ],
+        },
+        Comparison {
+            title: "32 bytes, 64 tasks on one connection",
+            workload: TASKS,
+            systems: &[
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<kaa::CurrentThread>(),
+                Entry::of::<kaa::Dynamic>(),
+                Entry::of::<kaa::Yielded>(),
+                Entry::of::<SharedConnection>(),
+                Entry::of::<Textbook>(),
+                #[cfg(feature = "tarpc")]
+                Entry::of::<Tarpc>(),
+            ],
+        },
+        Comparison {
+            title: "32 bytes, 1,024 tasks on one connection",
+            workload: MORE_TASKS,
+            systems: &[
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<kaa::Yielded>(),
+                Entry::of::<SharedConnection>(),
+            ],
+        },
+        Comparison {
+            title: "32 bytes, 256 tasks on one connection",
+            workload: CONTENDING,
+            systems: &[
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<kaa::Yielded>(),
+                Entry::of::<kaa::Locked>(),
+            ],
+        },
+        Comparison {
+            title: "64 tasks, handlers that sleep",
+            workload: SLEEPING,
+            systems: &[Entry::of::<kaa::Slept>()],
+        },
+        Comparison {
+            title: "1,024 tasks, handlers that sleep",
+            workload: MORE_SLEEPING,
+            systems: &[Entry::of::<kaa::Slept>()],
+        },
+        Comparison {
+            title: "32 bytes, 64 tasks at each end of one connection",
+            workload: BOTH_ENDS,
+            systems: &[Entry::of::<kaa::Unix>()],
+        },
+    ],
+    goals: &[],
+    syscalls: true,
+};
+
+fn main() -> ExitCode {
+    compare::main(&SUITE)
+}
