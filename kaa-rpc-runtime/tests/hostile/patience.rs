@@ -189,8 +189,8 @@ fn hostile_35_a_peer_that_only_makes_bad_calls_is_closed_on() {
                     arguments: &raw::arguments((1, 2)),
                 }),
                 _ => raw::bytes(&Frame::Oneway {
-                    head: kaa_rpc_proto::frame::CallHead::new("nothing"),
-                    arguments: raw::NOTHING,
+                    head: kaa_rpc_proto::frame::CallHead::new("add"),
+                    arguments: &raw::arguments(("one", "two")),
                 }),
             };
             // Good calls neither help nor harm.
@@ -201,6 +201,7 @@ fn hostile_35_a_peer_that_only_makes_bad_calls_is_closed_on() {
                 break;
             };
             made += 1;
+            assert!(made < 100_000, "{bad} have no budget");
         }
         assert!(made >= 100, "{bad}: {made}");
         let reason = stage.runtime.block_on(channel.closed());
@@ -211,6 +212,32 @@ fn hostile_35_a_peer_that_only_makes_bad_calls_is_closed_on() {
         assert!(reason.to_string().contains("bad_calls"), "{reason}");
         stage.assert_honest_is_served();
     }
+}
+
+/// Whoever has a newer schema tells everyone of events that some do not know.
+#[test]
+fn oneway_calls_of_unknown_functions_have_no_budget() {
+    let mut stage = Stage::with(multi_threaded(), Limits::default(), |server| {
+        server.bad_calls(10, 1)
+    });
+    let Guest { mut peer, .. } = stage.guest();
+    let event = raw::bytes(&Frame::Oneway {
+        head: kaa_rpc_proto::frame::CallHead::new("nothing"),
+        arguments: raw::NOTHING,
+    });
+    // Many times the budget, and it is still served.
+    for _ in 0..200 {
+        peer.send_bytes(&event);
+    }
+    peer.send_bytes(&raw::call(1, "add", (1, 2)));
+    loop {
+        match peer.receive().expect("the channel stays open").frame() {
+            Frame::Done { .. } => {}
+            Frame::Result { id: 1, .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    stage.assert_honest_is_served();
 }
 
 #[test]
