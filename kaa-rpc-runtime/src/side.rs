@@ -392,7 +392,8 @@ macro_rules! side_methods {
         /// How many calls of the other end on one channel may fail before they run, for an unknown
         /// function, bad arguments or too much depth: `burst` at once and `per_second` each second;
         /// 10 000 and 1 000 by default. More close the channel with
-        /// [`CloseReason::TooManyBadCalls`](crate::CloseReason::TooManyBadCalls).
+        /// [`CloseReason::TooManyBadCalls`](crate::CloseReason::TooManyBadCalls). Oneway calls of
+        /// unknown functions do not count: whoever has a newer schema tells everyone of its events.
         pub fn bad_calls(mut self, burst: u32, per_second: u32) -> Self {
             self.side.patience.bad_calls = (burst, per_second);
             self
