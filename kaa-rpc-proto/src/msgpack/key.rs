@@ -1,5 +1,7 @@
 //! Keys of maps, compared by what they mean and not by how they are written.
 
+use std::cmp::Ordering;
+
 use super::scan::Scanner;
 use super::token::{self, Token};
 use super::{MAX_NESTING, ScanError, Timestamp};
@@ -19,15 +21,37 @@ pub(super) enum Key<'a> {
     Str(&'a [u8]),
     Bytes(&'a [u8]),
     Timestamp(Timestamp),
-    /// A list, a map or an impossible timestamp, as it is written.
-    Other(&'a [u8]),
+    /// A timestamp that is none.
+    Impossible(&'a [u8]),
+    /// The number of items, and the items.
+    List(u32, Contents<'a>),
+    /// The number of entries, and the entries.
+    Map(u32, Contents<'a>),
+}
+
+/// Well-formed values that follow each other. They are equal if all are, in the same order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Contents<'a>(&'a [u8]);
+
+impl Contents<'_> {
+    /// What stands in a list or map follows it, so that comparing needs no stack.
+    const BEHIND: Self = Self(&[]);
 }
 
 impl<'a> Key<'a> {
     /// Takes a key from the front of `input`.
     #[inline]
     pub(super) fn take(input: &mut &'a [u8]) -> Result<Self, ScanError> {
-        let whole = *input;
+        Ok(match Self::take_head(input)? {
+            Self::List(count, _) => Self::List(count, Contents::take(input, count.into())?),
+            Self::Map(count, _) => Self::Map(count, Contents::take(input, 2 * u64::from(count))?),
+            scalar => scalar,
+        })
+    }
+
+    /// Takes a scalar, or as much of a list or map as stands before its contents.
+    #[inline]
+    fn take_head(input: &mut &'a [u8]) -> Result<Self, ScanError> {
         Ok(match token::next(input)? {
             Token::Nil => Self::Nil,
             Token::Bool(b) => Self::Bool(b),
@@ -38,17 +62,55 @@ impl<'a> Key<'a> {
             Token::Str(text) => Self::Str(text),
             Token::Bin(bytes) => Self::Bytes(bytes),
             Token::Timestamp(data) => {
-                Timestamp::from_extension(data).map_or(Self::Other(data), Self::Timestamp)
+                Timestamp::from_extension(data).map_or(Self::Impossible(data), Self::Timestamp)
             }
-            Token::List(_) | Token::Map(_) => {
-                *input = whole;
-                Scanner::within(MAX_NESTING).value(input, 0)?;
-                let length = whole.len() - input.len();
-                Self::Other(whole.get(..length).unwrap_or(whole))
-            }
+            Token::List(count) => Self::List(count, Contents::BEHIND),
+            Token::Map(count) => Self::Map(count, Contents::BEHIND),
         })
     }
 }
+
+impl<'a> Contents<'a> {
+    /// Takes `values` values from the front of `input`.
+    fn take(input: &mut &'a [u8], values: u64) -> Result<Self, ScanError> {
+        let whole = *input;
+        for _ in 0..values {
+            Scanner::within(MAX_NESTING).value(input, 0)?;
+        }
+        let length = whole.len() - input.len();
+        Ok(Self(whole.get(..length).unwrap_or(whole)))
+    }
+}
+
+impl Ord for Contents<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mut one, mut other) = (self.0, other.0);
+        while !one.is_empty() && !other.is_empty() {
+            // What was scanned has no errors.
+            let heads = (Key::take_head(&mut one), Key::take_head(&mut other));
+            let (Ok(left), Ok(right)) = heads else { break };
+            match left.cmp(&right) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            }
+        }
+        one.len().cmp(&other.len())
+    }
+}
+
+impl PartialOrd for Contents<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Contents<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Contents<'_> {}
 
 /// A key that occurs twice among the `count` entries that `entries` begin with, if any.
 ///

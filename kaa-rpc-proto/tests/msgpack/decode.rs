@@ -293,6 +293,29 @@ fn maps_have_each_key_once_however_it_is_written() {
         refused::<Value>(texts),
         "a: expected each key once, got one twice"
     );
+    // Also inside lists and maps that are keys.
+    let twice = "expected each key once, got one twice";
+    for (one, other) in [
+        ("9105", "91cc05"),
+        ("9105", "dc000105"),
+        ("9181a16105", "9181d90161cc05"),
+        ("81a16105", "de0001a16105"),
+        ("82c091ff05d06100", "82c091d1ffff056100"),
+    ] {
+        let message = refused::<Value>(&format!("82{one}01{other}02"));
+        assert!(message.ends_with(twice), "{one} {other}: {message}");
+    }
+    for (one, other) in [
+        ("9105", "9106"),
+        ("9105", "920500"),
+        ("8105c0", "9105"),
+        ("90", "80"),
+    ] {
+        assert!(
+            decoded::<Value>(&format!("82{one}01{other}02")).is_ok(),
+            "{one} {other}"
+        );
+    }
     let many: String = (0..20)
         .rev()
         .chain([7])
