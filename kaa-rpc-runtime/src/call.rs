@@ -216,7 +216,7 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
             Name::Any(&prefixed)
         };
         let mut request = Request {
-            name: Name::Static(""),
+            name,
             arguments,
             shape,
             metadata: Vec::new(),
@@ -239,7 +239,10 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
                 shared,
                 (name.as_str(), matches!(self.name, Name::Static(_))),
                 metadata.unwrap_or_default(),
-                request,
+                Request {
+                    name: Name::Static(""),
+                    ..request
+                },
                 self.sources,
             );
             let (call, outcome) = Intercepted::begin(chain, call);
@@ -248,7 +251,7 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
         if let Some(metadata) = metadata {
             request.metadata = metadata.encoded();
         }
-        match shared.start(Request { name, ..request }) {
+        match shared.start(&mut request) {
             Ok(Started::Waiting(slot)) => {
                 if streams > 0 {
                     pump(shared, slot, self.sources);

@@ -68,7 +68,7 @@ impl<'a> EncodedCall<'a> {
         let mut arguments = buffers::take();
         arguments.extend_from_slice(&self.arguments);
         let shared = channel.shared();
-        let request = Request {
+        let mut request = Request {
             name: Name::Any(self.name),
             arguments,
             shape: self.shape,
@@ -85,7 +85,7 @@ impl<'a> EncodedCall<'a> {
             streams: 0,
             wants_items: false,
         };
-        match shared.start(request) {
+        match shared.start(&mut request) {
             Ok(Started::Waiting(slot)) => {
                 InProgress::waiting(std::sync::Arc::clone(shared), slot, false)
             }

@@ -182,7 +182,7 @@ impl MadeCall {
         let started = {
             // Whoever polls now may be somebody else than whoever made the call.
             let _entered = scope::enter_as(scope);
-            shared.start(Request {
+            shared.start(&mut Request {
                 name: Name::Any(&name),
                 ..request
             })

@@ -91,7 +91,7 @@ impl Callers {
     pub(super) fn start(
         &mut self,
         mut connection: Option<&mut Connection>,
-        request: Request<'_>,
+        request: &mut Request<'_>,
         now: Option<Instant>,
         after: &mut After,
     ) -> Result<Started, Error> {
@@ -129,7 +129,7 @@ impl Callers {
                 Err(cannot) => return Err(refused(cannot, request.name.as_str())),
                 Ok(started) => {
                     if let Started::Waiting(slot) = started {
-                        self.begin_streaming(slot, &request, connection, after);
+                        self.begin_streaming(slot, request, connection, after);
                     }
                     self.keep_or_give(started, request, time);
                     return Ok(started);

@@ -18,6 +18,7 @@ impl Driver {
     pub(super) fn handle(&mut self, mut bytes: &[u8], pass: &mut Pass) -> Result<(), CloseReason> {
         let began = Instant::now();
         self.vigil.read(began);
+        self.dispatcher.read(began);
         let mut after = std::mem::take(&mut self.after);
         let mut result = Ok(());
         while pass.calls < CALLS_A_TURN && result.is_ok() {

@@ -69,13 +69,13 @@ impl Parked {
 }
 
 impl Callers {
-    pub(super) fn pack(&mut self, request: Request<'_>, time: Time) -> Box<Parked> {
+    pub(super) fn pack(&mut self, request: &mut Request<'_>, time: Time) -> Box<Parked> {
         self.kept += 1;
         Box::new(Parked {
             name: request.name.keep(),
-            arguments: request.arguments,
+            arguments: std::mem::take(&mut request.arguments),
             shape: request.shape,
-            metadata: request.metadata,
+            metadata: std::mem::take(&mut request.metadata),
             time,
             depth: request.depth,
             oneway: request.oneway,
@@ -89,7 +89,7 @@ impl Callers {
     }
 
     /// A call is on its way; what it was made of is kept only if it may have to be sent again.
-    pub(super) fn keep_or_give(&mut self, started: Started, request: Request<'_>, time: Time) {
+    pub(super) fn keep_or_give(&mut self, started: Started, request: &mut Request<'_>, time: Time) {
         match started {
             Started::Waiting(slot) if request.resends > 0 => {
                 let parked = self.pack(request, time);
@@ -97,7 +97,7 @@ impl Callers {
                     *kept = Some(parked);
                 }
             }
-            _ => buffers::give(request.arguments),
+            _ => buffers::give(std::mem::take(&mut request.arguments)),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::blocking::park;
 use crate::scope::{self, Scope};
 use crate::serve::dispatch::is_bad_call;
 use crate::serve::functions::{BoxedHandler, Mode, Registration};
+use crate::serve::hash::QuickHash;
 use crate::serve::reply::{self, Reply, drop_quietly};
 use crate::text::Escaped;
 use crate::told::Told;
@@ -34,11 +35,11 @@ pub(super) struct Served {
     /// How many tasks there were.
     added: u64,
     /// The keys of `tasks` by call id.
-    by_id: HashMap<CallId, usize>,
+    by_id: HashMap<CallId, usize, QuickHash>,
     /// What calls that run have to tell beside their outcomes, by their numbers.
     told: HashMap<u64, Metadata>,
     /// Serial functions that have a call running, and those that wait for its end.
-    serial: HashMap<u64, VecDeque<(usize, Running)>>,
+    serial: HashMap<u64, VecDeque<(usize, Running)>, QuickHash>,
 }
 
 struct Task {
@@ -217,6 +218,11 @@ impl Running {
         self.scope.deadline
     }
 
+    /// The name of the function.
+    pub(crate) fn function(&self) -> &str {
+        &self.responder.function.name
+    }
+
     /// Hands the handler to the executor. Its next poll is its own task's.
     pub(crate) fn spawn(mut self) {
         let session = Arc::clone(&self.responder.session);
@@ -383,37 +389,40 @@ impl Responder {
         {
             tracing::warn!(function = %self.function.name, error = %Escaped(&failure.message), more, "a oneway call failed");
         }
-        let session = Arc::clone(&self.session);
+        let Self {
+            session,
+            function,
+            call,
+            cost,
+            task,
+            holds_serial,
+            ..
+        } = self;
         let next = session.shared().with(|state, after| {
-            let stop = self.task.take().and_then(|key| state.served.remove(key));
+            let stop = task.take().and_then(|key| state.served.remove(key));
             let reply = match (reply, stop) {
                 (Reply::Failure(failure), Some(stop)) if failure.kind == FailureKind::Cancelled => {
                     drop(failure);
-                    stop.reply(&self.function.name)
+                    stop.reply(&function.name)
                 }
                 (reply, _) => reply,
             };
-            if state.of_session(&session).is_some() {
-                state.inputs.end_call(self.call, after);
-                state.tell(self.call, &session);
-                if self.call.id.is_some() {
-                    state.watchers.wake(self.call.id, after);
+            if state.of_session(session).is_some() {
+                state.inputs.end_call(*call, after);
+                state.tell(*call, session);
+                if call.id.is_some() {
+                    state.watchers.wake(call.id, after);
                 }
             }
-            state.answer(self.call.id, self.cost, reply, &session, after);
-            self.leave_serial(&mut state.served)
+            state.answer(call.id, *cost, reply, session, after);
+            let queue = function.serial?;
+            match std::mem::replace(holds_serial, false) {
+                true => state.served.leave_serial(queue),
+                false => None,
+            }
         });
         if let Some(next) = next {
             spawn_in_turn(next);
-        }
-    }
-
-    fn leave_serial(&mut self, served: &mut Served) -> Option<Running> {
-        let queue = self.function.serial?;
-        if std::mem::replace(&mut self.holds_serial, false) {
-            served.leave_serial(queue)
-        } else {
-            None
         }
     }
 }

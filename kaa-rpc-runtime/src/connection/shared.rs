@@ -137,8 +137,8 @@ impl Shared {
         self.lock().peer.clone()
     }
 
-    /// Starts a call; see [`crate::Call::start`].
-    pub(crate) fn start(&self, mut request: Request<'_>) -> Result<Started, Error> {
+    /// Starts a call; see [`crate::Call::start`]. What the request holds may be taken out of it.
+    pub(crate) fn start(&self, request: &mut Request<'_>) -> Result<Started, Error> {
         let scope = scope::current();
         request.greets = scope.is_some_and(|scope| scope.greets == Some(self.id()));
         request.nested = scope.is_some_and(|scope| scope.greets.is_none() && !scope.announces);

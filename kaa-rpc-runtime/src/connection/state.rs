@@ -79,14 +79,22 @@ impl Phase {
 }
 
 /// What is to be done when the lock is free again.
+///
+/// Each call makes several, nearly all of which stay empty: what is rare shares a list, so that little is
+/// made, looked at and dropped for nothing.
 #[derive(Default)]
 pub(crate) struct After {
     wakers: Vec<Waker>,
     pub(super) driver: Option<Waker>,
-    discarded: Vec<Waker>,
-    aborts: Vec<AbortHandle>,
-    dropped: Vec<Running>,
-    outcomes: Vec<Ended>,
+    rare: Vec<Rare>,
+}
+
+enum Rare {
+    Abort(AbortHandle),
+    /// To be dropped: each owns something of a user's.
+    Waker(#[expect(dead_code, reason = "dropped")] Waker),
+    Outcome(#[expect(dead_code, reason = "dropped")] Ended),
+    Running(Running),
 }
 
 impl After {
@@ -99,34 +107,46 @@ impl After {
     }
 
     pub(super) fn discard(&mut self, waker: Option<Waker>) {
-        self.discarded.extend(waker);
+        self.rare.extend(waker.map(Rare::Waker));
     }
 
     pub(super) fn abort(&mut self, handle: AbortHandle) {
-        self.aborts.push(handle);
+        self.rare.push(Rare::Abort(handle));
     }
 
     /// An outcome may own an error of a user's stream.
     pub(super) fn drop_outcome(&mut self, ended: Ended) {
-        self.outcomes.push(ended);
+        self.rare.push(Rare::Outcome(ended));
     }
 
     pub(super) fn drop_later(&mut self, running: Running) {
-        self.dropped.push(running);
+        self.rare.push(Rare::Running(running));
     }
 
     /// Does it; gives how many callers were woken.
+    #[inline]
     pub(super) fn settle(&mut self) -> usize {
         if let Some(driver) = self.driver.take() {
             driver.wake();
         }
         let woken = self.wakers.len();
-        self.wakers.drain(..).for_each(Waker::wake);
-        self.discarded.clear();
-        self.outcomes.clear();
-        self.aborts.drain(..).for_each(|handle| handle.abort());
-        self.dropped.drain(..).for_each(drop_quietly);
+        if woken > 0 {
+            self.wakers.drain(..).for_each(Waker::wake);
+        }
+        if !self.rare.is_empty() {
+            self.rare.drain(..).for_each(Rare::settle);
+        }
         woken
+    }
+}
+
+impl Rare {
+    fn settle(self) {
+        match self {
+            Self::Abort(handle) => handle.abort(),
+            Self::Running(running) => drop_quietly(running),
+            Self::Waker(_) | Self::Outcome(_) => {}
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Dispatcher {
     version: u64,
     slow: Slow,
     bad_calls: Budget,
+    /// When what is being dispatched was read.
+    read: Instant,
 }
 
 /// Whether first polls are timed. Reading the clock for each call is not free, so it is done only
@@ -70,6 +72,7 @@ impl Dispatcher {
             version,
             slow: Slow::Unsuspected,
             bad_calls,
+            read: Instant::now(),
         }
     }
 
@@ -80,6 +83,12 @@ impl Dispatcher {
 
     fn shared(&self) -> &Arc<Shared> {
         self.session.shared()
+    }
+
+    /// What is dispatched from now on was read `now`: the time that is left for it began then, however long
+    /// the calls before it take.
+    pub(crate) fn read(&mut self, now: Instant) {
+        self.read = now;
     }
 
     /// A pass over what was read took so long.
@@ -115,10 +124,10 @@ impl Dispatcher {
                 Dispatched::Settled
             }
             Ok((handler, scope)) => {
-                let responder =
-                    Responder::new(Arc::clone(&self.session), Arc::clone(&function), call, cost);
+                let (serial, mode) = (function.serial, function.mode);
+                let responder = Responder::new(Arc::clone(&self.session), function, call, cost);
                 let running = Running::new(handler, scope, told, responder);
-                self.enter(&function, running)
+                self.enter(serial, mode, running)
             }
         }
     }
@@ -143,7 +152,7 @@ impl Dispatcher {
         if call.streams > 0 {
             self.session.hold(call);
         }
-        let (scope, told) = (scope_of(head), Told::new(head.metadata));
+        let (scope, told) = (self.scope_of(head), Told::new(head.metadata));
         let session = Arc::clone(&self.session);
         let cx = Context::new(Arc::clone(&session), scope, call, told.clone());
         let served = ServedCall::new(
@@ -154,9 +163,10 @@ impl Dispatcher {
             arguments,
             (known, settled),
         );
-        let responder = Responder::new(session, Arc::clone(&function), call, cost);
+        let (serial, mode) = (function.serial, function.mode);
+        let responder = Responder::new(session, function, call, cost);
         let running = Running::new(chain.handler(served), scope, told, responder);
-        self.enter(&function, running)
+        self.enter(serial, mode, running)
     }
 
     /// Why a call is not run whatever its arguments are.
@@ -167,6 +177,21 @@ impl Dispatcher {
             return Some(Reply::failure(FailureKind::TooDeep, message));
         }
         (head.remaining == Some(0)).then(|| Reply::timed_out(head.name))
+    }
+
+    /// What calls made inside the handler inherit.
+    fn scope_of(&self, head: &CallHead<'_>) -> Scope {
+        // A deadline that is too far to be told is none.
+        let deadline = head
+            .remaining
+            .and_then(|left| self.read.checked_add(Duration::from_micros(left)));
+        Scope {
+            depth: head.depth.saturating_add(1),
+            deadline,
+            greets: None,
+            told: false,
+            announces: false,
+        }
     }
 
     fn refresh(&mut self) {
@@ -189,7 +214,7 @@ impl Dispatcher {
         if let Some(reply) = self.barred(head) {
             return Err(Refusal::Reply(reply));
         }
-        let scope = scope_of(head);
+        let scope = self.scope_of(head);
         let mut reader =
             ArgumentReader::new(arguments, &self.shared().scan_limits()).map_err(|error| {
                 Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
@@ -205,8 +230,8 @@ impl Dispatcher {
         }
     }
 
-    fn enter(&mut self, function: &Registration, mut running: Running) -> Dispatched {
-        if let Some(queue) = function.serial {
+    fn enter(&mut self, serial: Option<u64>, mode: Mode, mut running: Running) -> Dispatched {
+        if let Some(queue) = serial {
             match self
                 .shared()
                 .with(|state, after| state.enter_serial(queue, running, after))
@@ -215,7 +240,7 @@ impl Dispatcher {
                 None => return Dispatched::Settled,
             }
         }
-        if function.mode != Mode::InPlace {
+        if mode != Mode::InPlace {
             running.spawn();
             return Dispatched::Spawned;
         }
@@ -225,7 +250,7 @@ impl Dispatcher {
             self.slow = Slow::Reported;
             if let Some(more) = self.shared().functions().slow.report() {
                 tracing::warn!(
-                    function = %function.name,
+                    function = %running.function(),
                     more,
                     "a handler kept its channel waiting for more than a millisecond before its first await: \
                      long computations and blocking calls belong into a task or thread of their own"
@@ -257,21 +282,6 @@ impl Dispatcher {
         }
         self.shared()
             .with(|state, after| state.answer(id, cost, reply, &self.session, after));
-    }
-}
-
-/// What calls made inside the handler inherit.
-fn scope_of(head: &CallHead<'_>) -> Scope {
-    // A deadline that is too far to be told is none.
-    let deadline = head
-        .remaining
-        .and_then(|left| Instant::now().checked_add(Duration::from_micros(left)));
-    Scope {
-        depth: head.depth.saturating_add(1),
-        deadline,
-        greets: None,
-        told: false,
-        announces: false,
     }
 }
 

@@ -11,6 +11,7 @@ use std::task::{self, Poll};
 use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader};
 use serde::Serialize;
 
+use super::hash::QuickHash;
 use super::params::{ClosureParameter, Handler};
 use super::reply::{self, Reply};
 use crate::context::Context;
@@ -306,7 +307,7 @@ impl fmt::Display for RegisterError {
 impl std::error::Error for RegisterError {}
 
 /// Functions by name.
-pub(crate) type Table = HashMap<String, Arc<Registration>>;
+pub(crate) type Table = HashMap<String, Arc<Registration>, QuickHash>;
 
 /// What a side exposes. Readers keep the table that they got; a change makes a new one.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ pub(crate) mod blocking;
 mod budget;
 pub(crate) mod dispatch;
 pub(crate) mod functions;
+pub(crate) mod hash;
 pub(crate) mod intercept;
 pub(crate) mod params;
 pub(crate) mod reply;
