@@ -145,6 +145,7 @@ impl Driver {
             return false;
         }
         state.scheduled = true;
+        self.flushed &= !std::mem::take(&mut state.unflushed);
         match &mut state.driver {
             Some(driver) => driver.clone_from(cx.waker()),
             None => state.driver = Some(cx.waker().clone()),

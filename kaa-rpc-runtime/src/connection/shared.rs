@@ -27,7 +27,7 @@ use crate::serve::intercept::ServedChain;
 use crate::server::{ServerInner, WhenBehind};
 use crate::side::Patience;
 use crate::status::Status;
-use crate::transport::SocketWriter;
+use crate::transport::DirectWriter;
 
 /// One channel, shared by its handles, its calls and its driver. It has one connection, or if it
 /// reconnects, one after the other.
@@ -269,7 +269,7 @@ impl Shared {
         self: &Arc<Self>,
         connection: Connection,
         peer: Peer,
-        writer: Option<SocketWriter>,
+        writer: Option<DirectWriter>,
         greeting: bool,
     ) -> Session {
         let peer = Arc::new(peer);

@@ -1,6 +1,7 @@
 //! The state under the lock.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::buffers;
 use crate::close::CloseReason;
 use crate::peer::Peer;
 use crate::serve::reply::{Reply, drop_quietly};
-use crate::transport::SocketWriter;
+use crate::transport::DirectWriter;
 
 /// What the lock protects. No user code runs while it is held.
 pub(crate) struct State {
@@ -38,7 +39,9 @@ pub(crate) struct State {
     pub(super) writing: bool,
     pub(super) driver: Option<Waker>,
     /// Writes without the driver, where the transport allows it.
-    pub(super) writer: Option<SocketWriter>,
+    pub(super) writer: Option<DirectWriter>,
+    /// Something that was written without the driver has not gone yet: it is to flush it.
+    pub(super) unflushed: bool,
     /// When the driver looks at deadlines next.
     pub(super) armed: Option<Instant>,
     pub(super) closing: Option<Closing>,
@@ -177,6 +180,7 @@ impl State {
             writing: false,
             driver: None,
             writer: None,
+            unflushed: false,
             armed: None,
             closing: None,
             session: 0,
@@ -209,6 +213,7 @@ impl State {
         };
         self.phase = Phase::Opening;
         self.writer = None;
+        self.unflushed = false;
         self.writing = false;
         self.callers.lose(&unsent, reason, next, after);
         self.served.stop_all(after);
@@ -280,12 +285,15 @@ impl State {
             return; // The driver writes before it sleeps.
         }
         // The rest of a partial write, and an error if it lasts, is the driver's.
+        let unflushed = &mut self.unflushed;
         if alone
             && let Some(writer) = &self.writer
-            && matches!(
-                connection.write_to(|bytes| writer.try_write(bytes)),
-                Ok(true)
-            )
+            && let Ok(true) = connection.write_to(|bytes| {
+                let (count, flushed) = writer.try_write(bytes)?;
+                *unflushed |= !flushed;
+                Ok::<_, io::Error>(count)
+            })
+            && !*unflushed
             && !connection.is_parted()
         {
             self.unblock(after);

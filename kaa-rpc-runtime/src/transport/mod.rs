@@ -9,7 +9,7 @@
 //! | `tcp` | those of a TCP address, and encryption |
 //! | `bind`, `folder`, `lock` | sockets in the file system: who may touch them, which are stale |
 //! | `peer` | users at the other end |
-//! | `socket` | a connected Unix socket |
+//! | `socket` | a connected socket |
 //! | `stream` | any other stream |
 //!
 //! **Invariant:** nothing here reads more than it is asked for, or knows what the bytes mean.
@@ -95,6 +95,9 @@ pub(crate) fn no_tcp(address: &crate::address::Address) -> String {
 pub(crate) enum Transport {
     /// A Unix socket.
     Unix(UnixSocket, Local),
+    /// A TCP socket.
+    #[cfg(feature = "tcp")]
+    Tcp(tcp::TcpSocket),
     /// Any other stream.
     Stream(OtherStream),
 }
@@ -168,16 +171,16 @@ impl Transport {
     pub(crate) fn connected_to(self, address: SocketAddr) -> Self {
         match self {
             Transport::Stream(stream) => Transport::Stream(stream.connected_to(address)),
-            local => local,
+            other => other,
         }
     }
 
-    /// The same stream, in encrypted records from now on. A Unix socket stays as it is.
+    /// The same stream, in encrypted records from now on. What is no TCP socket stays as it is.
     #[cfg(feature = "tcp")]
     pub(crate) fn encrypted(self, secured: kaa_rpc_proto::noise::Secured) -> Self {
         match self {
-            Transport::Stream(stream) => Transport::Stream(stream.encrypted(secured)),
-            local => local,
+            Transport::Tcp(socket) => Transport::Tcp(socket.encrypted(secured)),
+            other => other,
         }
     }
 
@@ -187,6 +190,8 @@ impl Transport {
             Transport::Unix(_, Local::Address) => Kind::Unix,
             #[cfg(feature = "process")]
             Transport::Unix(..) => Kind::Inherited,
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => socket.kind(),
             Transport::Stream(stream) => stream.kind(),
         }
     }
@@ -202,7 +207,7 @@ impl Transport {
     /// Whether closing it may destroy what was written, if something that came is not read. The kernel
     /// keeps what was written to a Unix socket.
     pub(crate) fn resets_when_unread(&self) -> bool {
-        matches!(self, Transport::Stream(_))
+        !matches!(self, Transport::Unix(..))
     }
 
     /// Whether the other end may be on another machine, and vanish without a sign.
@@ -223,6 +228,8 @@ impl Transport {
     pub(crate) fn binding(&self) -> &[u8] {
         match self {
             Transport::Unix(..) => &[],
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => socket.binding(),
             Transport::Stream(stream) => stream.binding(),
         }
     }
@@ -234,6 +241,8 @@ impl Transport {
             #[cfg(feature = "process")]
             Transport::Unix(_, Local::Host(_)) => None,
             Transport::Unix(socket, _) => Some(socket.peer()),
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(_) => None,
             Transport::Stream(_) => None,
         }
     }
@@ -242,14 +251,18 @@ impl Transport {
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
         match self {
             Transport::Unix(..) => None,
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => Some(socket.peer()),
             Transport::Stream(stream) => stream.address(),
         }
     }
 
     /// A handle with which callers may write themselves, from any thread, while the driver does not.
-    pub(crate) fn direct_writer(&self) -> Option<SocketWriter> {
+    pub(crate) fn direct_writer(&self) -> Option<DirectWriter> {
         match self {
-            Transport::Unix(socket, _) => Some(socket.writer()),
+            Transport::Unix(socket, _) => Some(DirectWriter::Socket(socket.writer())),
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => Some(socket.writer()),
             Transport::Stream(_) => None,
         }
     }
@@ -269,6 +282,8 @@ impl Transport {
                 },
                 other => other,
             },
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => socket.poll_read(cx, buffer),
             Transport::Stream(stream) => stream.poll_read(cx, buffer),
         }
     }
@@ -279,6 +294,8 @@ impl Transport {
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Unix(socket, _) => socket.try_read(buffer),
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => socket.try_read(buffer),
             Transport::Stream(stream) => stream.try_read(buffer),
         }
     }
@@ -291,6 +308,8 @@ impl Transport {
     ) -> Poll<io::Result<usize>> {
         match self {
             Transport::Unix(socket, _) => socket.poll_write(cx, segments),
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => socket.poll_write(cx, segments),
             Transport::Stream(stream) => stream.poll_write(cx, segments),
         }
     }
@@ -299,6 +318,8 @@ impl Transport {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Unix(..) => Poll::Ready(Ok(())),
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => socket.poll_flush(cx),
             Transport::Stream(stream) => stream.poll_flush(cx),
         }
     }
@@ -307,6 +328,8 @@ impl Transport {
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Unix(socket, _) => Poll::Ready(socket.shutdown_write()),
+            #[cfg(feature = "tcp")]
+            Transport::Tcp(socket) => socket.poll_shutdown(cx),
             Transport::Stream(stream) => stream.poll_shutdown(cx),
         }
     }
@@ -321,6 +344,28 @@ impl Transport {
             }
         }
         poll_fn(|cx| self.poll_flush(cx)).await
+    }
+}
+
+/// Writes to a socket from any thread, while the driver does not.
+#[derive(Clone, Debug)]
+pub(crate) enum DirectWriter {
+    /// As it is.
+    Socket(SocketWriter),
+    /// In records.
+    #[cfg(feature = "tcp")]
+    Records(tcp::RecordWriter),
+}
+
+impl DirectWriter {
+    /// Writes as much as fits, without waiting; [`io::ErrorKind::WouldBlock`] if that is nothing. Says whether
+    /// all of that has gone: if not, the driver is to flush it.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<(usize, bool)> {
+        match self {
+            DirectWriter::Socket(writer) => Ok((writer.try_write(bytes)?, true)),
+            #[cfg(feature = "tcp")]
+            DirectWriter::Records(writer) => writer.try_write(bytes),
+        }
     }
 }
 

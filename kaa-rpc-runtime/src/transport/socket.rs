@@ -1,11 +1,14 @@
-//! A connected Unix socket.
+//! A connected socket, Unix or TCP.
 //!
 //! It is registered with the reactor for reading only. tokio's own `UnixStream` is registered for
 //! writing too, and each time the peer reads, that frees room and wakes us for nothing: without it a
 //! call takes two context switches instead of nearly four. For writing, a duplicate of the descriptor is
 //! registered, only after a write would have blocked and only until everything is written.
+//!
+//! What this does for TCP is that callers can write themselves, as they do for Unix sockets.
 
 use std::io::{self, IoSlice};
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -14,8 +17,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, Shutdown};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::time::Sleep;
 
 use super::fds;
@@ -24,16 +27,21 @@ use super::peer::PeerCredentials;
 /// The most segments that a system takes at once; what is beyond is left for the next write.
 const MAX_SEGMENTS: usize = 1024;
 
-/// A connected Unix socket, owned by its connection's driver.
-pub(crate) struct UnixSocket {
+/// A connected socket, owned by its connection's driver.
+pub(crate) struct Socket {
     /// Only this and writers in the middle of a write hold the descriptor, so it is closed at once when
     /// the driver ends, however long handles to the channel live.
     fd: AsyncFd<Arc<OwnedFd>>,
     blocked: Blocked,
+}
+
+/// A connected Unix socket, and who is at its other end.
+pub(crate) struct UnixSocket {
+    socket: Socket,
     peer: PeerCredentials,
 }
 
-/// Writes to a [`UnixSocket`] from any thread. Fails once the socket is closed.
+/// Writes to a [`Socket`] from any thread. Fails once the socket is closed.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketWriter {
     fd: Weak<OwnedFd>,
@@ -58,12 +66,8 @@ impl UnixSocket {
     /// Takes a connected stream socket. Must run inside a tokio runtime.
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
         let (fd, peer) = PeerCredentials::of(fd)?;
-        let fd = fds::watch(Arc::new(fd), Interest::READABLE)?;
-        Ok(UnixSocket {
-            fd,
-            blocked: Blocked::No,
-            peer,
-        })
+        let socket = Socket::new(fd)?;
+        Ok(UnixSocket { socket, peer })
     }
 
     /// Two connected sockets.
@@ -76,6 +80,30 @@ impl UnixSocket {
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> PeerCredentials {
         self.peer
+    }
+}
+
+impl Deref for UnixSocket {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        &self.socket
+    }
+}
+
+impl DerefMut for UnixSocket {
+    fn deref_mut(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+}
+
+impl Socket {
+    /// Takes a connected stream socket that does not block. Must run inside a tokio runtime.
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            fd: fds::watch(Arc::new(fd), Interest::READABLE)?,
+            blocked: Blocked::No,
+        })
     }
 
     /// A handle that writes from any thread.
@@ -195,6 +223,36 @@ impl UnixSocket {
     #[cfg(test)]
     pub(super) fn is_watching(&self) -> bool {
         matches!(self.blocked, Blocked::Watched { .. })
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let count = ready!(Socket::poll_read(&self, cx, buffer.initialize_unfilled()))?;
+        buffer.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Socket::poll_write(&mut self, cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown_write())
     }
 }
 

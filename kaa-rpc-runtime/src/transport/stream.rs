@@ -1,4 +1,4 @@
-//! Streams other than Unix sockets: TCP, TLS, pairs in memory.
+//! Streams that are no sockets of ours: TLS, pairs in memory, whatever a user brings.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -36,19 +36,6 @@ impl OtherStream {
     pub(super) fn connected_to(self, address: SocketAddr) -> Self {
         Self {
             address: Some(address),
-            ..self
-        }
-    }
-
-    /// The same stream, in encrypted records from now on.
-    #[cfg(feature = "tcp")]
-    pub(super) fn encrypted(self, secured: kaa_rpc_proto::noise::Secured) -> Self {
-        Self {
-            stream: Box::new(super::tcp::EncryptedStream::new(
-                self.stream,
-                secured.records,
-            )),
-            binding: secured.binding.into(),
             ..self
         }
     }

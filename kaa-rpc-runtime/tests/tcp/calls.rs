@@ -153,7 +153,8 @@ async fn a_name_leads_to_whichever_of_its_addresses_accepts() {
     }
 }
 
-/// What is to be sent at one time goes in one record, and so in one write.
+/// The first call goes at once, as nothing else is going on. What is to be sent at one time after that goes in
+/// one record, and so in one write.
 #[tokio::test]
 async fn frames_of_one_moment_share_a_record() {
     let server = builder().bind(LOOPBACK).await.unwrap();
@@ -171,7 +172,9 @@ async fn frames_of_one_moment_share_a_record() {
             records[way as usize] += 1;
         }
     }
-    assert_eq!(records, [1, 1]);
+    let [calls, answers] = records;
+    assert_eq!(calls, 2);
+    assert!((1..=2).contains(&answers), "{answers}");
 }
 
 #[tokio::test]

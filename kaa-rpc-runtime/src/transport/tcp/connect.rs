@@ -26,7 +26,8 @@ pub(crate) async fn connect(
         .await
         .map_err(|error| failed(Problem::Name(error)))?;
     match first_of(addresses).await {
-        Ok((stream, peer)) => Ok(transport(stream, peer, plaintext)),
+        Ok((stream, peer)) => transport(stream, peer, plaintext)
+            .map_err(|error| failed(Problem::Attempts(vec![(peer, error)]))),
         Err(attempts) => Err(failed(Problem::Attempts(attempts))),
     }
 }

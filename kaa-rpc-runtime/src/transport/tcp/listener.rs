@@ -64,10 +64,17 @@ impl TcpListener {
     pub(crate) async fn accept(&mut self) -> io::Result<Transport> {
         loop {
             let error = match self.listener.accept().await {
-                Ok((stream, peer)) => {
-                    self.pause = Pause::default();
-                    return Ok(transport(stream, peer, self.plaintext));
-                }
+                Ok((stream, peer)) => match transport(stream, peer, self.plaintext) {
+                    Ok(transport) => {
+                        self.pause = Pause::default();
+                        return Ok(transport);
+                    }
+                    // There are too few resources to watch it: this one is lost.
+                    Err(error) => {
+                        self.pause.after(&error).await;
+                        continue;
+                    }
+                },
                 Err(error) => error,
             };
             match Errno::from_io_error(&error).map(classify) {

@@ -3,15 +3,17 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `listener`, `connect` | the two ends of a TCP address |
+//! | `stream` | a connected one |
 //! | `encrypted` | a stream in records |
 //!
 //! A connection is encrypted after the first messages of the handshake, see `open::secure`. Before that, and
-//! if both ends want it plain, it is a stream like any other.
+//! if both ends want it plain, it is a socket like any other.
 
 mod connect;
 mod encrypted;
 mod error;
 mod listener;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -19,13 +21,13 @@ pub(crate) use connect::connect;
 pub(super) use encrypted::EncryptedStream;
 pub use error::{TcpBindError, TcpConnectError};
 pub(super) use listener::TcpListener;
+pub(super) use stream::{RecordWriter, TcpSocket};
 
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpStream;
-
-use super::{Kind, Transport};
+use super::Transport;
+use super::socket::Socket;
 use crate::address::TcpAddress;
 
 /// So many addresses of one name are tried.
@@ -43,9 +45,13 @@ async fn resolve(address: &TcpAddress) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-fn transport(stream: TcpStream, peer: SocketAddr, plaintext: bool) -> Transport {
+fn transport(
+    stream: tokio::net::TcpStream,
+    peer: SocketAddr,
+    plaintext: bool,
+) -> io::Result<Transport> {
     // A socket on which this fails is broken, and says so at the next read.
     let _ = stream.set_nodelay(true);
-    let kind = if plaintext { Kind::PlainTcp } else { Kind::Tcp };
-    Transport::stream(stream, kind, []).connected_to(peer)
+    let socket = Socket::new(stream.into_std()?.into())?;
+    Ok(Transport::Tcp(TcpSocket::new(socket, peer, plaintext)))
 }

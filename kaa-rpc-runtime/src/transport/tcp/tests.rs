@@ -174,7 +174,7 @@ async fn both_ends_send_small_frames_at_once() {
         for stream in [ours.unwrap(), theirs.unwrap().0] {
             let socket = duplicate(&stream);
             assert!(!socket.nodelay().unwrap());
-            let _transport = transport(stream, address, plaintext);
+            let _transport = transport(stream, address, plaintext).unwrap();
             assert!(socket.nodelay().unwrap());
         }
     }
