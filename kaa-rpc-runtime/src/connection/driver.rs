@@ -35,43 +35,39 @@ const DRAINED: usize = 4 << 20;
 const KEPT_CAPACITY: usize = 64 * 1024;
 
 /// Drives an open connection until it is closed. It is closed also if the future is dropped, even
-/// before its first poll.
+/// before its first poll. `kept` is dropped after that.
 pub(crate) fn drive(
     session: Arc<Session>,
     transport: Transport,
+    kept: impl Send + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
     let guard = CloseOnDrop::new(session.shared());
     async move {
         let reason = run(session, transport).await;
         guard.shared.close(Arc::new(reason));
+        drop(kept);
     }
 }
 
 /// Drives an open connection until it is to be closed, and gives the reason. Its calls are not ended
 /// yet.
-pub(super) async fn run(session: Arc<Session>, transport: Transport) -> CloseReason {
-    #[cfg(feature = "metrics")]
-    let _open = crate::observe::measure::Open::new();
-    let vigil = Vigil::new(session.shared().patience(), transport.is_network());
-    let mut driver = Driver {
-        shared: Arc::clone(session.shared()),
-        dispatcher: Dispatcher::new(session),
-        transport,
-        timer: Timer::default(),
-        vigil,
-        partial: Vec::new(),
-        writing: Vec::new(),
-        written: 0,
-        flushed: true,
-        corked: false,
-        after: After::default(),
-    };
-    // Turns are limited by `CALLS_A_TURN`; tokio's own budget would end a handler's first poll for no
-    // reason of the handler's.
-    let reason = tokio::task::unconstrained(poll_fn(|cx| driver.poll(cx))).await;
-    let orderly = matches!(reason, CloseReason::Closed | CloseReason::ClosedByPeer);
-    driver.shutdown(orderly).await;
-    driver.transport.end(reason).await
+///
+/// Not an async function, so that the future has no second place for what it was made of: a task of it is
+/// what an idle connection costs.
+pub(super) fn run(
+    session: Arc<Session>,
+    transport: Transport,
+) -> impl Future<Output = CloseReason> + Send {
+    let mut driver = Driver::new(session, transport);
+    async move {
+        #[cfg(feature = "metrics")]
+        let _open = crate::observe::measure::Open::new();
+        // Turns are limited by `CALLS_A_TURN`; tokio's own budget would end a handler's first poll for no
+        // reason of the handler's.
+        let reason = tokio::task::unconstrained(poll_fn(|cx| driver.poll(cx))).await;
+        // In a box, as the room that it takes is needed only then.
+        Box::pin(driver.end(reason)).await
+    }
 }
 
 pub(super) struct Driver {
@@ -103,6 +99,23 @@ pub(super) struct Pass {
 }
 
 impl Driver {
+    fn new(session: Arc<Session>, transport: Transport) -> Self {
+        let vigil = Vigil::new(session.shared().patience(), transport.is_network());
+        Self {
+            shared: Arc::clone(session.shared()),
+            dispatcher: Dispatcher::new(session),
+            transport,
+            timer: Timer::default(),
+            vigil,
+            partial: Vec::new(),
+            writing: Vec::new(),
+            written: 0,
+            flushed: true,
+            corked: false,
+            after: After::default(),
+        }
+    }
+
     /// Runs until the connection is to be closed, and gives the reason.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if !self.begin_turn(cx) {
@@ -400,6 +413,13 @@ impl Driver {
         }
     }
 
+    /// Parts from the other end, and gives the reason with what there is to add to it.
+    async fn end(&mut self, reason: CloseReason) -> CloseReason {
+        let orderly = matches!(reason, CloseReason::Closed | CloseReason::ClosedByPeer);
+        self.shutdown(orderly).await;
+        self.transport.end(reason).await
+    }
+
     /// Tells the other end that nothing more comes. It gets a moment; a stream that does not take it
     /// is dropped all the same.
     ///
@@ -412,8 +432,13 @@ impl Driver {
             if !(orderly && ended.is_ok() && transport.resets_when_unread()) {
                 return;
             }
-            let mut unread = [0; 256];
-            while let Ok(1..) = poll_fn(|cx| transport.poll_read(cx, &mut unread)).await {}
+            let mut read = |cx: &mut Context<'_>| {
+                let mut unread = buffers::take_read();
+                let read = transport.poll_read(cx, &mut unread);
+                buffers::give_read(unread);
+                read
+            };
+            while let Ok(1..) = poll_fn(&mut read).await {}
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), shutdown).await;
     }

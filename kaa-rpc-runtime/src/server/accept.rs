@@ -1,13 +1,13 @@
 //! A connection's way from the listener to an open channel.
 
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use kaa_rpc_proto::handshake::server::{AwaitPreamble, Refusal, VersionAgreed};
 use kaa_rpc_proto::handshake::{Opened, Step};
+use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
@@ -16,7 +16,7 @@ use super::members::{Members, Membership, SecretNumber};
 use super::places::{Asked, Origin, Place, Places};
 use super::rejected::{Rejected, Visitor};
 use crate::channel::Channel;
-use crate::connection::{Setup, Shared, drive, install};
+use crate::connection::{Session, Setup, Shared, drive, install};
 use crate::open::{ConnectError, Doorkeeper, Opening, as_server};
 use crate::ratelimit::RateLimit;
 use crate::side::SoundSide;
@@ -139,7 +139,27 @@ impl Inner {
     }
 
     /// Lets one client prove itself, then drives its channel.
-    async fn serve(self: Arc<Self>, transport: Transport, mut place: Place) {
+    fn serve(
+        self: Arc<Self>,
+        transport: Transport,
+        place: Place,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        // In a box that is gone once the channel is open: it takes several times what that does.
+        let opening = Box::pin(self.let_in(transport, place));
+        async move {
+            if let Some((session, transport, membership)) = opening.await {
+                drive(session, transport, membership).await;
+            }
+        }
+    }
+
+    /// Lets one client prove itself, and makes its channel usable, which is to be driven. None comes of it
+    /// if the client is rejected, or the server is closed.
+    async fn let_in(
+        self: Arc<Self>,
+        transport: Transport,
+        mut place: Place,
+    ) -> Option<(Arc<Session>, Transport, Membership)> {
         let visitor = Visitor::of(&transport);
         let limit = self.side.open_timeout;
         let mut closing = self.closing.subscribe();
@@ -153,30 +173,37 @@ impl Inner {
         };
         let opening = as_server(transport, &self.side.announcement, &mut candidate);
         let opening = unless(lost, tokio::time::timeout(limit, opening));
-        let opening = match unless(closed(&mut closing), opening).await {
-            None => return,
-            Some(None) => Err(self.crowded()),
-            Some(Some(Err(_))) => Err(ConnectError::TimedOut(limit)),
-            Some(Some(Ok(opening))) => opening,
+        let opening = match unless(closed(&mut closing), opening).await? {
+            None => Err(self.crowded()),
+            Some(Err(_)) => Err(ConnectError::TimedOut(limit)),
+            Some(Ok(opening)) => opening,
         };
         let membership = candidate.membership.take();
         drop(candidate);
-        match (opening, membership) {
-            (Ok(opening), Some(membership)) => self.welcome(opening, membership, visitor).await,
-            (Err(error), _) => self.reject(visitor.rejected(error)),
+        match opening {
             // Nothing opens that was not admitted.
-            (Ok(_), None) => {}
+            Ok(opening) => self.welcome(opening, membership?, visitor),
+            Err(error) => {
+                self.reject(visitor.rejected(error));
+                None
+            }
         }
     }
 
-    /// Drives the channel of a client that was admitted.
-    pub(super) async fn welcome(&self, opening: Opening, membership: Membership, visitor: Visitor) {
-        let shared = Arc::clone(membership.shared());
+    /// Makes the channel of a client usable that was admitted, unless its secret was revoked meanwhile. It
+    /// must be driven from now on.
+    pub(super) fn welcome(
+        &self,
+        opening: Opening,
+        membership: Membership,
+        visitor: Visitor,
+    ) -> Option<(Arc<Session>, Transport, Membership)> {
+        let shared = membership.shared();
         let key_id = opening.peer.key_id.clone();
-        let (session, transport) = install(&shared, opening, false);
+        let (session, transport) = install(shared, opening, false);
         if shared.status().borrow().is_closed() {
             self.reject(visitor.rejected(ConnectError::Revoked { key_id }));
-            return;
+            return None;
         }
         // A close that began meanwhile may have missed this channel.
         if *self.closing.borrow() {
@@ -185,15 +212,14 @@ impl Inner {
         if let Some(hook) = &self.on_connect {
             // What the hook was to set up or to check is not, so the client is let go. The channel is
             // driven all the same: only that tells the client.
-            let channel = Channel::from_shared(Arc::clone(&shared));
+            let channel = Channel::from_shared(Arc::clone(shared));
             if catch_unwind(AssertUnwindSafe(|| hook(channel))).is_err() {
                 tracing::error!("the on_connect hook panicked; its channel is closed");
                 shared.begin_close(shared.close_timeout());
             }
         }
-        let _ = self.connected.send(Arc::downgrade(&shared));
-        drive(Arc::new(session), transport).await;
-        drop(membership);
+        let _ = self.connected.send(Arc::downgrade(shared));
+        Some((Arc::new(session), transport, membership))
     }
 
     /// Tells of a connection that was turned away.
@@ -268,16 +294,28 @@ pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
 }
 
 /// Runs `future`, but no longer than until `stop`.
-pub(super) async fn unless<T>(
-    stop: impl Future<Output = ()>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let (mut stop, mut future) = (pin!(stop), pin!(future));
-    poll_fn(|cx| {
-        if stop.as_mut().poll(cx).is_ready() {
+pub(super) fn unless<S, F>(stop: S, future: F) -> Unless<S, F> {
+    Unless { stop, future }
+}
+
+pin_project! {
+    /// See [`unless`]. No async function, which would have both futures twice: as arguments and pinned.
+    pub(super) struct Unless<S, F> {
+        #[pin]
+        stop: S,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<S: Future<Output = ()>, F: Future> Future for Unless<S, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.stop.poll(cx).is_ready() {
             return Poll::Ready(None);
         }
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
+        this.future.poll(cx).map(Some)
+    }
 }

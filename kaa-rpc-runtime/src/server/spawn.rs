@@ -11,7 +11,7 @@ use super::accept::{Inner, closed, unless};
 use super::members::Membership;
 use super::rejected::Visitor;
 use crate::channel::Channel;
-use crate::connection::Shared;
+use crate::connection::{Shared, drive};
 use crate::open::{ConnectError, Doorkeeper, Newborn, Opening, as_server};
 
 impl<P: From<Channel>> Server<P> {
@@ -74,7 +74,9 @@ impl<P: From<Channel>> Server<P> {
 
 async fn welcome(inner: Arc<Inner>, opening: Opening, membership: Membership) {
     let visitor = Visitor::of(&opening.transport);
-    inner.welcome(opening, membership, visitor).await;
+    if let Some((session, transport, membership)) = inner.welcome(opening, membership, visitor) {
+        drive(session, transport, membership).await;
+    }
 }
 
 /// Lets the child in that was handed the secret.
