@@ -9,11 +9,17 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::bench::{Album, Song};
 use crate::{Error, process};
 
+#[cfg(feature = "capnp")]
+pub mod capnp;
 pub mod floors;
 pub mod kaa;
 #[cfg(feature = "tarpc")]
 pub mod tarpc;
 pub mod textbook;
+#[cfg(feature = "tonic")]
+pub mod tonic;
+#[cfg(feature = "zbus")]
+pub mod zbus;
 
 /// Something that can be measured. Its client and its server are in processes of their own.
 pub trait System: 'static {

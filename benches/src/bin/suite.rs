@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use kaa_benches::compare::{self, Comparison, Entry, Suite};
+#[cfg(feature = "capnp")]
+use kaa_benches::systems::capnp::Capnp;
 use kaa_benches::systems::floors::reading::ReadingOnly;
 use kaa_benches::systems::floors::shared::SharedConnection;
 use kaa_benches::systems::floors::tokio as floor1;
@@ -10,6 +12,10 @@ use kaa_benches::systems::kaa;
 #[cfg(feature = "tarpc")]
 use kaa_benches::systems::tarpc::Tarpc;
 use kaa_benches::systems::textbook::Textbook;
+#[cfg(feature = "tonic")]
+use kaa_benches::systems::tonic::Tonic;
+#[cfg(feature = "zbus")]
+use kaa_benches::systems::zbus::Zbus;
 use kaa_benches::workload::{
     ALBUM, BOTH_ENDS, CONTENDING, LARGE, MORE_SLEEPING, MORE_TASKS, ONE_BY_ONE, SLEEPING, TASKS,
 };
@@ -30,6 +36,12 @@ const SUITE: Suite = Suite {
                 Entry::of::<Textbook>(),
                 #[cfg(feature = "tarpc")]
                 Entry::of::<Tarpc>(),
+                #[cfg(feature = "capnp")]
+                Entry::of::<Capnp>(),
+                #[cfg(feature = "zbus")]
+                Entry::of::<Zbus>(),
+                #[cfg(feature = "tonic")]
+                Entry::of::<Tonic>(),
             ],
         },
         Comparison {
@@ -56,6 +68,8 @@ const SUITE: Suite = Suite {
                 Entry::of::<kaa::Unix>(),
                 #[cfg(feature = "tarpc")]
                 Entry::of::<Tarpc>(),
+                #[cfg(feature = "tonic")]
+                Entry::of::<Tonic>(),
             ],
         },
         Comparison {
@@ -68,6 +82,12 @@ const SUITE: Suite = Suite {
                 Entry::of::<Textbook>(),
                 #[cfg(feature = "tarpc")]
                 Entry::of::<Tarpc>(),
+                #[cfg(feature = "capnp")]
+                Entry::of::<Capnp>(),
+                #[cfg(feature = "zbus")]
+                Entry::of::<Zbus>(),
+                #[cfg(feature = "tonic")]
+                Entry::of::<Tonic>(),
             ],
         },
         Comparison {
@@ -82,6 +102,12 @@ const SUITE: Suite = Suite {
                 Entry::of::<Textbook>(),
                 #[cfg(feature = "tarpc")]
                 Entry::of::<Tarpc>(),
+                #[cfg(feature = "capnp")]
+                Entry::of::<Capnp>(),
+                #[cfg(feature = "zbus")]
+                Entry::of::<Zbus>(),
+                #[cfg(feature = "tonic")]
+                Entry::of::<Tonic>(),
             ],
         },
         Comparison {
