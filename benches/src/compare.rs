@@ -90,10 +90,16 @@ fn command(suite: &Suite, arguments: &[&str]) -> Result<(), Error> {
                 address: address.to_owned(),
                 server: server.parse()?,
             };
-            let runtime = runtime(system.runtime)?;
-            // In a task, as users call: `block_on` would add a hop between two threads.
-            let calling = runtime.spawn((system.run)(place, suite.workload(work)?));
-            println!("{}", runtime.block_on(calling)??);
+            let run = (system.run)(place, suite.workload(work)?);
+            let sample = match system.runtime {
+                Runtime::ClientBlocks => kaa_rpc_runtime::blocking::wait(run)?,
+                Runtime::MultiThread | Runtime::CurrentThread => {
+                    let runtime = runtime(system.runtime)?;
+                    // In a task, as users call: `block_on` would add a hop between two threads.
+                    runtime.block_on(runtime.spawn(run))??
+                }
+            };
+            println!("{sample}");
             Ok(())
         }
         _ => compare(suite, &Options::parse(suite.rounds, arguments)?),
@@ -179,7 +185,7 @@ fn compare(suite: &Suite, options: &Options) -> Result<(), Error> {
 /// Made after the process was pinned, so that its threads are too.
 fn runtime(kind: Runtime) -> Result<tokio::runtime::Runtime, Error> {
     let mut builder = match kind {
-        Runtime::MultiThread => tokio::runtime::Builder::new_multi_thread(),
+        Runtime::MultiThread | Runtime::ClientBlocks => tokio::runtime::Builder::new_multi_thread(),
         Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread(),
     };
     Ok(builder.enable_all().build()?)

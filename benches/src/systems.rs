@@ -1,6 +1,7 @@
 //! What is compared.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use kaa_rpc_runtime::{Bytes, Timestamp};
 
@@ -26,7 +27,7 @@ pub trait System: 'static {
     /// How it is called in tables and on the command line.
     const NAME: &'static str;
 
-    /// Which of tokio's runtimes both processes have.
+    /// Which of tokio's runtimes the processes have.
     const RUNTIME: Runtime = Runtime::MultiThread;
 
     /// What is connected to a server.
@@ -47,6 +48,8 @@ pub enum Runtime {
     MultiThread,
     /// Which needs no other threads.
     CurrentThread,
+    /// The server has the first one, and the client none: it blocks its thread.
+    ClientBlocks,
 }
 
 /// Where a server is.
@@ -77,7 +80,7 @@ pub trait Client: Send + Sync + Sized + 'static {
         async { Err("this system has no call with bytes".into()) }
     }
 
-    /// A call with [`album`]. True if as many songs came back.
+    /// A call with [`ALBUM`]. True if as many songs came back.
     fn album(&mut self) -> impl Future<Output = Result<bool, Error>> + Send {
         async { Err("this system has no call with an album".into()) }
     }
@@ -136,8 +139,8 @@ pub(crate) async fn listen(
     Ok(process::ready(&path.to_string_lossy()).await?)
 }
 
-/// The same each time. Systems with types of their own have it with the same fields and values.
-pub fn album() -> Album {
+/// What is sent as an album. Systems with types of their own have it with the same fields and values.
+pub static ALBUM: LazyLock<Album> = LazyLock::new(|| {
     let song = |number| Song {
         number,
         title: format!("The title of song number {number}"),
@@ -156,4 +159,4 @@ pub fn album() -> Album {
         added: Timestamp::now(),
         songs: (1..=50).map(song).collect(),
     }
-}
+});

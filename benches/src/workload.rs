@@ -29,11 +29,13 @@ pub enum Work {
     OneByOne(Payload),
     /// Calls with a short text by so many tasks on one connection, each one after the other.
     Tasks(u64),
+    /// The same by one task on each of so many connections.
+    Connections(u64),
     /// The same by both ends at once. All calls count.
     BothEnds(u64),
     /// Takes what a call yields.
     Items,
-    /// Connects, calls once, and leaves it at that.
+    /// Connects as many as it counts, calls once at each, and leaves it at that.
     Idle,
 }
 
@@ -44,7 +46,7 @@ pub enum Payload {
     Text,
     /// So many bytes.
     Data(usize),
-    /// The album of [`crate::systems::album`].
+    /// [`ALBUM`](crate::systems::ALBUM).
     Album,
 }
 
@@ -114,6 +116,13 @@ pub const BOTH_ENDS: Workload = Workload {
     count: 2 * 64 * 500,
 };
 
+/// Many connections at once.
+pub const CONNECTIONS: Workload = Workload {
+    name: "1,000 connections",
+    work: Work::Connections(1000),
+    count: 1000 * 60,
+};
+
 /// Items.
 pub const ITEMS: Workload = Workload {
     name: "numbers that one call yields",
@@ -136,8 +145,21 @@ impl Workload {
                 &[Figure::P50, Figure::P99, Figure::Throughput, Figure::Cpu]
             }
             Work::OneByOne(_) => &[Figure::P50, Figure::P99, Figure::Cpu],
-            Work::Tasks(_) | Work::BothEnds(_) | Work::Items => &[Figure::Rate, Figure::Cpu],
+            Work::Tasks(_) | Work::Connections(_) | Work::BothEnds(_) | Work::Items => {
+                &[Figure::Rate, Figure::Cpu]
+            }
             Work::Idle => &[Figure::Memory],
+        }
+    }
+
+    /// How much is done at once: what grows along a curve.
+    pub fn extent(&self) -> u64 {
+        match self.work {
+            Work::OneByOne(Payload::Data(bytes)) => bytes as u64,
+            Work::OneByOne(_) | Work::Items => 1,
+            Work::Tasks(tasks) | Work::BothEnds(tasks) => tasks,
+            Work::Connections(connections) => connections,
+            Work::Idle => self.count,
         }
     }
 
@@ -162,6 +184,16 @@ pub async fn run<S: System>(place: &Place, workload: &Workload) -> Result<Sample
             call_by_tasks(&client, tasks, count).await?;
             meter.stop(count)
         }
+        Work::Connections(connections) => {
+            let mut clients = vec![client];
+            for _ in 1..connections {
+                clients.push(S::connect(place).await?);
+            }
+            let clients = call_by_each(clients, warm_up).await?;
+            let meter = Meter::start(place)?;
+            let _clients = call_by_each(clients, count).await?;
+            meter.stop(count)
+        }
         Work::BothEnds(tasks) => {
             call_at_both_ends(&client, tasks, warm_up).await?;
             let meter = Meter::start(place)?;
@@ -175,17 +207,19 @@ pub async fn run<S: System>(place: &Place, workload: &Workload) -> Result<Sample
             meter.stop(count)
         }
         Work::Idle => {
-            let mut clients = Vec::new();
+            // The first is there: what a server takes for whoever comes first is not that of a connection.
+            let mut clients = vec![client];
             let before = memory(place.server)?;
-            for _ in 0..count {
+            for _ in 1..count {
                 let mut client = S::connect(place).await?;
                 client.text(TEXT).await?;
                 clients.push(client);
             }
             let taken = memory(place.server)?.saturating_sub(before);
+            let further = clients.len() - 1;
             Ok(Sample::of([(
                 Figure::Memory,
-                taken as f64 / 1024.0 / count as f64,
+                taken as f64 / 1024.0 / further as f64,
             )]))
         }
     }
@@ -248,20 +282,22 @@ pub(crate) async fn call_by_tasks<C: Client>(
     tasks: u64,
     count: u64,
 ) -> Result<(), Error> {
-    let mut calling = JoinSet::new();
-    for _ in 0..tasks {
-        let mut client = client.another()?;
-        calling.spawn(async move {
-            for _ in 0..count.div_ceil(tasks) {
-                call(&mut client, Payload::Text, &[]).await?;
-            }
-            Ok::<_, Error>(())
-        });
-    }
-    while let Some(called) = calling.join_next().await {
-        called??;
-    }
-    Ok(())
+    let clients = (0..tasks).map(|_| client.another());
+    let clients = clients.collect::<Result<_, _>>()?;
+    call_by_each(clients, count).await.map(drop)
+}
+
+/// `count` calls by a task for each of the clients, which are given back.
+async fn call_by_each<C: Client>(clients: Vec<C>, count: u64) -> Result<Vec<C>, Error> {
+    let each = count.div_ceil(clients.len() as u64);
+    let calling = clients.into_iter().map(|mut client| async move {
+        for _ in 0..each {
+            call(&mut client, Payload::Text, &[]).await?;
+        }
+        Ok::<_, Error>(client)
+    });
+    let calling: JoinSet<_> = calling.collect();
+    calling.join_all().await.into_iter().collect()
 }
 
 /// `count` calls, half of them by the server.

@@ -26,12 +26,18 @@ const SUITE: Suite = Suite {
                 Entry::of::<SharedConnection>(),
                 Entry::of::<kaa::Unix>(),
                 Entry::of::<kaa::Dynamic>(),
+                Entry::of::<kaa::Blocking>(),
+                Entry::of::<kaa::BlockingBeside>(),
             ],
         },
         Comparison {
             title: "The same over TCP",
             workload: ONE_BY_ONE,
-            systems: &[Entry::of::<floor1::Tcp>(), Entry::of::<kaa::PlainTcp>()],
+            systems: &[
+                Entry::of::<floor1::Tcp>(),
+                Entry::of::<kaa::PlainTcp>(),
+                Entry::of::<kaa::Tcp>(),
+            ],
         },
         Comparison {
             title: "32 bytes, 64 tasks on one connection",
@@ -76,6 +82,18 @@ const SUITE: Suite = Suite {
             of: at::<kaa::PlainTcp>(ONE_BY_ONE, P50),
             to: Some(at::<floor1::Tcp>(ONE_BY_ONE, P50)),
             wanted: Wanted::AtMost(1.10),
+        },
+        Goal {
+            what: "p50 over encrypted TCP to that over plain TCP",
+            of: at::<kaa::Tcp>(ONE_BY_ONE, P50),
+            to: Some(at::<kaa::PlainTcp>(ONE_BY_ONE, P50)),
+            wanted: Wanted::AtMost(1.20),
+        },
+        Goal {
+            what: "p50 of a client without async to sockets that are registered for reading only",
+            of: at::<kaa::Blocking>(ONE_BY_ONE, P50),
+            to: Some(at::<ReadingOnly>(ONE_BY_ONE, P50)),
+            wanted: Wanted::AtMost(1.15),
         },
         Goal {
             what: "p50 of calls by name to that of typed ones",

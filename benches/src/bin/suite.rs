@@ -17,7 +17,8 @@ use kaa_benches::systems::tonic::Tonic;
 #[cfg(feature = "zbus")]
 use kaa_benches::systems::zbus::Zbus;
 use kaa_benches::workload::{
-    ALBUM, BOTH_ENDS, CONTENDING, LARGE, MORE_SLEEPING, MORE_TASKS, ONE_BY_ONE, SLEEPING, TASKS,
+    ALBUM, BOTH_ENDS, CONNECTIONS, CONTENDING, LARGE, MORE_SLEEPING, MORE_TASKS, ONE_BY_ONE,
+    SLEEPING, TASKS,
 };
 
 const SUITE: Suite = Suite {
@@ -31,6 +32,8 @@ const SUITE: Suite = Suite {
                 Entry::of::<kaa::Unix>(),
                 Entry::of::<kaa::Dynamic>(),
                 Entry::of::<kaa::Yielded>(),
+                Entry::of::<kaa::Blocking>(),
+                Entry::of::<kaa::BlockingBeside>(),
                 Entry::of::<floor1::Unix>(),
                 Entry::of::<ReadingOnly>(),
                 Entry::of::<Textbook>(),
@@ -126,6 +129,20 @@ const SUITE: Suite = Suite {
                 Entry::of::<kaa::Unix>(),
                 Entry::of::<kaa::Yielded>(),
                 Entry::of::<kaa::Locked>(),
+            ],
+        },
+        Comparison {
+            title: "32 bytes, 1,000 connections with a task each",
+            workload: CONNECTIONS,
+            systems: &[
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<floor1::Unix>(),
+                Entry::of::<ReadingOnly>(),
+                Entry::of::<Textbook>(),
+                #[cfg(feature = "tarpc")]
+                Entry::of::<Tarpc>(),
+                #[cfg(feature = "tonic")]
+                Entry::of::<Tonic>(),
             ],
         },
         Comparison {

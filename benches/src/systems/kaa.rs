@@ -2,13 +2,12 @@
 //! schema.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use kaa_rpc_runtime::{Bytes, Channel, Context, Outcome, Secret, Server, Yielder};
+use kaa_rpc_runtime::{Bytes, Channel, Context, Limits, Outcome, Secret, Server, Yielder};
 use tokio::sync::Mutex;
 
-use super::{Place, Runtime, System, album};
+use super::{ALBUM, Place, Runtime, System};
 use crate::bench::{Album, Echo, EchoClient, EchoService};
 use crate::workload::call_by_tasks;
 use crate::{Error, process};
@@ -21,8 +20,12 @@ pub trait Variant: 'static {
     const TRANSPORT: Transport = Transport::Unix;
     /// What runs it.
     const RUNTIME: Runtime = Runtime::MultiThread;
+    /// What drives the client's channel.
+    const DRIVER: Driver = Driver::Caller;
     /// What is called with short texts.
     const TEXT: Text = Text::Typed;
+    /// What both ends accept.
+    const LIMITS: fn() -> Limits = Limits::default;
 }
 
 /// What a connection goes over.
@@ -36,11 +39,24 @@ pub enum Transport {
     PlainTcp,
 }
 
+/// What drives the channel of a client.
+#[derive(Clone, Copy, Debug)]
+pub enum Driver {
+    /// The runtime in which it calls.
+    Caller,
+    /// A thread of its own, while the thread that calls blocks.
+    Thread,
+    /// A runtime, while a thread that has none calls and blocks.
+    Runtime,
+}
+
 /// What is called with short texts.
 #[derive(Clone, Copy, Debug)]
 pub enum Text {
     /// By the generated proxy; the handler is ready at once.
     Typed,
+    /// The same, by a thread that blocks.
+    Waited,
     /// The same function by its name, without a schema.
     Dynamic,
     /// The handler yields to the scheduler once.
@@ -63,7 +79,9 @@ macro_rules! variants {
     )+};
     (@TRANSPORT) => { Transport };
     (@RUNTIME) => { Runtime };
+    (@DRIVER) => { Driver };
     (@TEXT) => { Text };
+    (@LIMITS) => { fn() -> Limits };
 }
 
 variants! {
@@ -71,6 +89,22 @@ variants! {
     Unix: "Kaa RPC";
     /// In a runtime without other threads.
     CurrentThread: "Kaa RPC, current-thread" { RUNTIME = Runtime::CurrentThread };
+    /// By a thread without a runtime.
+    Blocking: "Kaa RPC, blocking" {
+        RUNTIME = Runtime::ClientBlocks, DRIVER = Driver::Thread, TEXT = Text::Waited
+    };
+    /// By such a thread, through a channel of a runtime.
+    BlockingBeside: "Kaa RPC, blocking, beside a runtime" {
+        RUNTIME = Runtime::ClientBlocks, DRIVER = Driver::Runtime, TEXT = Text::Waited
+    };
+    /// With room for the largest payloads.
+    LargeFrames: "Kaa RPC, frames up to 128 MiB" {
+        LIMITS = || Limits { max_frame: 128 << 20, max_request_bytes: 256 << 20, ..Limits::default() }
+    };
+    /// With room for very many calls in flight.
+    ManyCalls: "Kaa RPC, 131,072 calls in flight" {
+        LIMITS = || Limits { max_calls: 1 << 17, ..Limits::default() }
+    };
     /// Without a schema.
     Dynamic: "Kaa RPC, by name" { TEXT = Text::Dynamic };
     /// With handlers that are ready the second time they are polled.
@@ -94,6 +128,7 @@ impl<V: Variant> System for V {
         let secret = Secret::create_file(secret_file(&folder))?;
         let server = Server::builder(secret)
             .register(EchoService::new(Mirror::default()))
+            .limits(V::LIMITS())
             .timeout(DEADLINE);
         let unix = format!("unix:{}", folder.join("kaa").display());
         let server = match V::TRANSPORT {
@@ -108,12 +143,24 @@ impl<V: Variant> System for V {
         let secret = Secret::from_file(secret_file(&place.folder))?;
         let channel = Channel::builder(&secret)
             .register(EchoService::new(Mirror::default()))
+            .limits(V::LIMITS())
             .timeout(DEADLINE);
         let channel = match V::TRANSPORT {
             Transport::Unix | Transport::Tcp => channel,
             Transport::PlainTcp => channel.dangerous_plaintext(),
         };
-        Ok(Client::new(channel.connect(&place.address).await?, V::TEXT))
+        let channel = match V::DRIVER {
+            Driver::Caller => channel.connect(&place.address).await?,
+            Driver::Thread => channel.connect_blocking(&place.address)?,
+            Driver::Runtime => {
+                let runtime = tokio::runtime::Runtime::new()?;
+                let channel = runtime.block_on(channel.connect(&place.address))?;
+                // It is needed until the process ends.
+                std::mem::forget(runtime);
+                channel
+            }
+        };
+        Ok(Client::new(channel, V::TEXT))
     }
 }
 
@@ -179,18 +226,15 @@ pub struct Client {
     channel: Channel,
     proxy: EchoClient,
     text: Text,
-    album: Arc<Album>,
 }
 
 impl Client {
     fn new(channel: Channel, text: Text) -> Self {
         let proxy = EchoClient::new(&channel);
-        let album = Arc::new(album());
         Self {
             channel,
             proxy,
             text,
-            album,
         }
     }
 }
@@ -203,6 +247,7 @@ impl super::Client for Client {
     async fn text(&mut self, text: &str) -> Result<super::Echo<'_>, Error> {
         Ok(super::Echo::Text(match self.text {
             Text::Typed => self.proxy.text(text).await?,
+            Text::Waited => self.proxy.text(text).wait()?,
             Text::Dynamic => self.channel.rpc("text", (text,)).await?,
             Text::Yielded => self.proxy.yielded(text).await?,
             Text::Slept => self.proxy.slept(text).await?,
@@ -215,8 +260,8 @@ impl super::Client for Client {
     }
 
     async fn album(&mut self) -> Result<bool, Error> {
-        let back = self.proxy.album(&self.album).await?;
-        Ok(back.songs.len() == self.album.songs.len())
+        let back = self.proxy.album(&ALBUM).await?;
+        Ok(back.songs.len() == ALBUM.songs.len())
     }
 
     async fn count(&mut self, to: u64) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! tonic: gRPC with messages of prost, over a Unix socket.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use kaa_rpc_runtime::Bytes;
 use tokio::net::UnixListener;
@@ -79,6 +79,8 @@ pub struct Song {
     favorite: bool,
 }
 
+static ALBUM: LazyLock<Album> = LazyLock::new(|| (*super::ALBUM).clone().into());
+
 impl From<bench::Album> for Album {
     fn from(album: bench::Album) -> Self {
         let song = |song: bench::Song| Song {
@@ -134,10 +136,8 @@ impl System for Tonic {
 
     async fn connect(place: &Place) -> Result<Connection, Error> {
         let endpoint = Endpoint::from_shared(format!("unix:{}", place.address))?;
-        Ok(Connection {
-            client: EchoClient::new(endpoint.connect().await?),
-            album: Arc::new(super::album().into()),
-        })
+        let client = EchoClient::new(endpoint.connect().await?);
+        Ok(Connection { client })
     }
 }
 
@@ -145,7 +145,6 @@ impl System for Tonic {
 #[derive(Clone)]
 pub struct Connection {
     client: EchoClient<Channel>,
-    album: Arc<Album>,
 }
 
 impl Client for Connection {
@@ -168,8 +167,7 @@ impl Client for Connection {
     }
 
     async fn album(&mut self) -> Result<bool, Error> {
-        let album = Album::clone(&self.album);
-        let back = self.client.album(album).await?.into_inner();
-        Ok(back.songs.len() == self.album.songs.len())
+        let back = self.client.album(ALBUM.clone()).await?.into_inner();
+        Ok(back.songs.len() == ALBUM.songs.len())
     }
 }
