@@ -1,6 +1,7 @@
 //! What README.md says is true: its files are written, built and run as a reader would, its links lead
 //! somewhere.
 
+mod crates;
 mod document;
 mod project;
 

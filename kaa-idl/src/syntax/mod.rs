@@ -2,6 +2,16 @@
 
 pub(crate) mod ast;
 mod expect;
+#[rustfmt::skip]
+#[allow(
+    clippy::all,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "pest made it of grammar.pest, see the package kaa-grammar"
+)]
+mod grammar;
 mod literal;
 mod lower;
 mod parse;

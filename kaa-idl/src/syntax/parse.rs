@@ -9,13 +9,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::limits::{MAX_FILE_SIZE, MAX_SYNTAX_ERRORS};
 use pest::Parser;
 
-mod grammar {
-    #[derive(pest_derive::Parser)]
-    #[grammar = "syntax/grammar.pest"]
-    pub(crate) struct Grammar;
-}
-
-pub(super) use grammar::{Grammar, Rule};
+pub(super) use super::grammar::{Grammar, Rule};
 
 /// What an item turns out to be.
 pub(super) enum Parsed {
