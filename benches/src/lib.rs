@@ -5,9 +5,10 @@
 //! | `floors` | Kaa RPC with what sockets cost by themselves, and with the goals | less than a minute |
 //! | `suite` | the same, more ways to call, and other systems | some minutes |
 //! | `encryption` | encrypted TCP with plain TCP | some minutes |
+//! | `instructions` | Kaa RPC with what was recorded of it, in instructions | half a minute |
 //!
-//! Each takes `--rounds N`, `--unpinned`, and `--write`, which puts what it prints into
-//! `docs/performance.md`. Other systems are features: `cargo run --release --bin suite --features peers`.
+//! Each takes `--write`, which puts what it prints into `docs/performance.md`; all but `instructions` take
+//! `--rounds N` and `--unpinned`. Other systems are features: `cargo run --release --bin suite --features peers`.
 //!
 //! | module | what it knows |
 //! | --- | --- |
@@ -18,6 +19,7 @@
 //! | `sample` | the figures of one turn |
 //! | `process` | servers and clients as processes of their own; the CPU that all share, and the time they had of it |
 //! | `syscalls` | how many system calls write |
+//! | `instructions` | what is counted, and how |
 //! | `stats` | medians and quartiles, of values and of paired ratios |
 //! | `machine` | where and when it was measured |
 //!
@@ -33,6 +35,7 @@
 #![allow(missing_docs, reason = "generated code is documented by its schema")]
 
 pub mod compare;
+pub mod instructions;
 pub mod machine;
 pub mod process;
 pub mod report;

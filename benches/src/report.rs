@@ -214,25 +214,32 @@ pub fn write(name: &str, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// The part of `docs/performance.md` that has this name.
+pub fn read(name: &str) -> Result<String, Error> {
+    let document = fs::read_to_string(document())?;
+    Ok(part(&document, name)?.1.to_owned())
+}
+
 /// The document with another part.
 fn replaced(document: &str, name: &str, text: &str) -> Result<String, Error> {
-    let (begin, end) = (
-        format!("<!-- begin {name} -->\n"),
-        format!("<!-- end {name} -->"),
-    );
-    let parts = document.split_once(&begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(&end)?;
-        Some((before, after))
+    let (before, _, after) = part(document, name)?;
+    Ok(format!("{before}\n\n{}\n\n{after}", text.trim_end()))
+}
+
+/// What is before a part of the document, the part, and what is behind it.
+fn part<'a>(document: &'a str, name: &str) -> Result<(&'a str, &'a str, &'a str), Error> {
+    let begin = format!("<!-- begin {name} -->");
+    let end = format!("<!-- end {name} -->");
+    let bounds = document.find(&begin).and_then(|found| {
+        let start = found + begin.len();
+        Some((start, start + document[start..].find(&end)?))
     });
-    let (before, after) = parts.ok_or_else(|| {
-        format!(
-            "expected a part of the document from `{}` to `{end}`",
-            begin.trim_end()
-        )
-    })?;
-    Ok(format!(
-        "{before}{begin}\n{}\n\n{end}{after}",
-        text.trim_end()
+    let (start, stop) = bounds
+        .ok_or_else(|| format!("expected a part of the document from `{begin}` to `{end}`"))?;
+    Ok((
+        &document[..start],
+        &document[start..stop],
+        &document[stop..],
     ))
 }
 
@@ -247,6 +254,7 @@ mod tests {
         let once = replaced(document, "one", "new\n").unwrap();
         assert_eq!(once, expected);
         assert_eq!(replaced(&once, "one", "new").unwrap(), expected);
+        assert_eq!(part(&once, "one").unwrap().1.trim(), "new");
         let error = replaced(document, "two", "new").unwrap_err().to_string();
         assert!(error.contains("<!-- begin two -->"), "{error}");
     }

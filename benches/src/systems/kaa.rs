@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kaa_rpc_runtime::{Bytes, Channel, Context, Limits, Outcome, Secret, Server, Yielder};
+use kaa_rpc_runtime::{Bytes, Channel, Context, Limits, Outcome, Secret, Server, Yielder, params};
 use tokio::sync::Mutex;
 
 use super::{ALBUM, Place, Runtime, System};
@@ -170,6 +170,32 @@ const ANY_PORT: &str = "tcp:127.0.0.1:0";
 
 fn secret_file(folder: &Path) -> PathBuf {
     folder.join("secret")
+}
+
+/// A server, and a client that has called it, in this process and this runtime. They talk over a Unix
+/// socket all the same.
+pub async fn in_one_process(folder: &Path, text: Text) -> Result<(Server, Client), Error> {
+    let secret = Secret::create_file(secret_file(folder))?;
+    let block = async || {
+        std::thread::sleep(Duration::from_millis(2));
+        Ok(())
+    };
+    let server = Server::builder(secret.clone())
+        .register(EchoService::new(Mirror::default()))
+        .register_fn("block", params([], block))
+        .timeout(DEADLINE)
+        .bind(&format!("unix:{}", folder.join("kaa").display()))
+        .await?;
+    let channel = Channel::builder(&secret)
+        .timeout(DEADLINE)
+        .connect(&server.address().to_string())
+        .await?;
+    // A dispatcher that found calls slow reads clocks until it has told of a function. Whether that
+    // happens is chance where time passes slowly, so it happens here.
+    for _ in 0..2 {
+        channel.rpc::<(), _>("block", ()).await?;
+    }
+    Ok((server, Client::new(channel, text)))
 }
 
 /// What both ends expose.
