@@ -23,7 +23,8 @@ pub mod noise;
 mod secret;
 
 pub use connection::{
-    CannotCall, CannotSend, Connection, Event, MAX_PINGS, Progress, Token, TooLarge,
+    Buffers, CannotCall, CannotSend, Connection, Event, IDLE_CAPACITY, MAX_PINGS, Progress, Token,
+    TooLarge,
 };
 pub use error::Violation;
 pub use failure::{Failure, FailureKind};

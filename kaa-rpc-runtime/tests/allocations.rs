@@ -71,6 +71,19 @@ async fn a_call_allocates_no_more_than_it_must() {
     println!("echo of 32 bytes: {echo}");
     assert!(echo <= 3.01, "{echo} allocations for an echo of 32 bytes");
 
+    // No more for a long one, though what is idle in between owns no buffer for it.
+    let long = "x".repeat(8000);
+    let echo = allocations(async || {
+        let call = typed.call::<_, String, Error>("echo", (long.as_str(),));
+        assert_eq!(call.await.unwrap().len(), long.len());
+    });
+    let echo = echo.await;
+    println!("echo of 8,000 bytes: {echo}");
+    assert!(
+        echo <= 3.01,
+        "{echo} allocations for an echo of 8,000 bytes"
+    );
+
     // By name: the name as well, for what the call may have to say of it.
     let by_name = allocations(async || {
         let back: String = channel.rpc("echo", (text.as_str(),)).await.unwrap();

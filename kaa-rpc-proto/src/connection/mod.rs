@@ -37,8 +37,27 @@ use room::Amount;
 pub use event::{CannotCall, CannotSend, Event, Progress, TooLarge};
 pub use pings::MAX_PINGS;
 
-/// An output buffer that grew beyond this is given back when it is empty, in bytes.
-const KEPT_CAPACITY: usize = 64 * 1024;
+/// An output buffer of more bytes is not for an idle connection to keep. Small calls have one and the same.
+pub const IDLE_CAPACITY: usize = 512;
+
+/// Where an output buffer comes from, and where it goes once it is empty and larger than [`IDLE_CAPACITY`].
+#[derive(Clone, Copy, Debug)]
+pub struct Buffers {
+    /// Gives an empty one.
+    pub take: fn() -> Vec<u8>,
+    /// Takes one that may have bytes in it.
+    pub give: fn(Vec<u8>),
+}
+
+impl Default for Buffers {
+    /// From the allocator, and to it.
+    fn default() -> Self {
+        Self {
+            take: Vec::new,
+            give: drop,
+        }
+    }
+}
 
 /// Names a call at its caller's end; chosen by the caller, given back in events.
 pub type Token = u32;
@@ -51,6 +70,7 @@ pub struct Connection {
     incoming: Incoming,
     /// Frames that were not yet taken by the driver.
     out: Vec<u8>,
+    buffers: Buffers,
     /// Position in the stream, in bytes since opening, of the end of `out`.
     queued: u64,
     /// Position in the stream up to which the kernel has the bytes.
@@ -67,10 +87,17 @@ impl Connection {
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
             out: Vec::new(),
+            buffers: Buffers::default(),
             queued: 0,
             written: 0,
             pings: Pings::default(),
         }
+    }
+
+    /// The same, with output buffers that are used again.
+    #[must_use]
+    pub fn with_buffers(self, buffers: Buffers) -> Self {
+        Self { buffers, ..self }
     }
 
     /// What the handshake found out.
@@ -412,6 +439,9 @@ impl Connection {
 
     fn push(&mut self, frame: &Frame<'_>) {
         let before = self.out.len();
+        if self.out.capacity() == 0 {
+            self.out = (self.buffers.take)();
+        }
         frame.encode(&mut self.out);
         self.queued += (self.out.len() - before) as u64;
     }
@@ -450,11 +480,16 @@ impl Connection {
         self.gather();
         let taken = write(&self.out)?.min(self.out.len());
         self.out.drain(..taken);
-        if self.out.is_empty() && self.out.capacity() > KEPT_CAPACITY {
-            self.out = Vec::new();
-        }
+        self.give_back();
         self.wrote(taken);
         Ok(self.out.is_empty())
+    }
+
+    /// Gives a large output buffer back that is empty: an idle connection owns none.
+    pub fn give_back(&mut self) {
+        if self.out.is_empty() && self.out.capacity() > IDLE_CAPACITY {
+            (self.buffers.give)(std::mem::take(&mut self.out));
+        }
     }
 
     /// Queues the frames that stand for several events.

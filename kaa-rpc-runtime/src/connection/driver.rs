@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use kaa_rpc_proto::Violation;
 use kaa_rpc_proto::frame::{self, Split};
+use kaa_rpc_proto::{IDLE_CAPACITY, Violation};
 use tokio::time::Instant;
 
 use super::callers::earlier;
@@ -196,11 +196,18 @@ impl Driver {
         };
         let more = connection.has_output() && !blocked;
         let finished = connection.is_finished() && self.flushed;
+        let idle = !more && !blocked && connection.is_idle();
+        if idle {
+            connection.give_back();
+        }
         if !more {
             state.scheduled = false;
             self.corked = false;
         }
         drop(state);
+        if idle && self.writing.capacity() > IDLE_CAPACITY {
+            buffers::give(std::mem::take(&mut self.writing));
+        }
         after.settle();
         if finished {
             let local = closing.is_some_and(|closing| closing.local);
