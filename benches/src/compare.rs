@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 
+use crate::curves::{self, Curve};
 use crate::process::{self, Server};
 use crate::report::{Goal, Results};
 use crate::sample::Sample;
@@ -21,8 +22,10 @@ pub struct Suite {
     pub name: &'static str,
     /// If the command line does not say how many.
     pub rounds: usize,
-    /// A table for each.
+    /// A table for each, unless they are points of curves.
     pub comparisons: &'static [Comparison],
+    /// How figures grow along comparisons that have the same title.
+    pub curves: &'static [Curve],
     /// What is to be reached.
     pub goals: &'static [Goal],
     /// Whether to count the system calls that write, too.
@@ -178,6 +181,7 @@ fn compare(suite: &Suite, options: &Options) -> Result<(), Error> {
     print!("{text}");
     if options.write {
         report::write(suite.name, &text)?;
+        curves::draw(suite, &results)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! | `suite` | the same, more ways to call, and other systems | some minutes |
 //! | `encryption` | encrypted TCP with plain TCP | some minutes |
 //! | `instructions` | Kaa RPC with what was recorded of it, in instructions | half a minute |
+//! | `curves` | what becomes of them as the work grows | some minutes |
 //!
 //! Each takes `--write`, which puts what it prints into `docs/performance.md`; all but `instructions` take
 //! `--rounds N` and `--unpinned`. Other systems are features: `cargo run --release --bin suite --features peers`.
@@ -14,6 +15,8 @@
 //! | --- | --- |
 //! | `compare` | the rounds |
 //! | `report` | the tables of what they took, and goals |
+//! | `curves` | how figures grow with the work |
+//! | `picture` | the same, drawn |
 //! | `systems` | what is compared: how each one is served and called |
 //! | `workload` | what a client does, and what that took |
 //! | `sample` | the figures of one turn |
@@ -35,8 +38,10 @@
 #![allow(missing_docs, reason = "generated code is documented by its schema")]
 
 pub mod compare;
+pub mod curves;
 pub mod instructions;
 pub mod machine;
+mod picture;
 pub mod process;
 pub mod report;
 pub mod sample;

@@ -6,7 +6,7 @@ use std::fs;
 use crate::compare::{Comparison, Suite, document};
 use crate::sample::{Figure, Sample};
 use crate::stats::Spread;
-use crate::{Error, stats};
+use crate::{Error, curves, stats};
 
 /// What each round took: for each comparison, for each of its systems.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Results {
     }
 
     /// A figure of each round.
-    fn all(&self, comparison: usize, system: usize, figure: Figure) -> Vec<f64> {
+    pub(crate) fn all(&self, comparison: usize, system: usize, figure: Figure) -> Vec<f64> {
         let rounds = self.0[comparison][system].iter();
         rounds.map(|sample| sample.get(figure)).collect()
     }
@@ -127,9 +127,12 @@ impl std::fmt::Display for Wanted {
 /// All tables of a suite, and its goals.
 pub fn tables(suite: &Suite, results: &Results) -> Result<String, Error> {
     let comparisons = suite.comparisons.iter().enumerate();
-    let mut text: String = comparisons
-        .map(|(number, comparison)| table(comparison, number, results))
-        .collect();
+    let mut text: String = match suite.curves {
+        [] => comparisons
+            .map(|(number, comparison)| table(comparison, number, results))
+            .collect(),
+        _ => curves::tables(suite, results),
+    };
     if !suite.goals.is_empty() {
         text += &goals(suite, results)?;
     }

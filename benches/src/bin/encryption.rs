@@ -41,6 +41,7 @@ const SUITE: Suite = Suite {
             systems: SYSTEMS,
         },
     ],
+    curves: &[],
     goals: &[],
     syscalls: false,
 };

@@ -64,6 +64,7 @@ const SUITE: Suite = Suite {
             systems: &[Entry::of::<floor1::Unix>(), Entry::of::<kaa::Unix>()],
         },
     ],
+    curves: &[],
     goals: &[
         Goal {
             what: "p50 to tokio's sockets",

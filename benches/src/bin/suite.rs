@@ -161,6 +161,7 @@ const SUITE: Suite = Suite {
             systems: &[Entry::of::<kaa::Unix>()],
         },
     ],
+    curves: &[],
     goals: &[],
     syscalls: true,
 };
