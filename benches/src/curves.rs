@@ -40,6 +40,14 @@ impl Extent {
         }
     }
 
+    /// By what it grows from one mark of an axis to the next.
+    pub(crate) fn base(self) -> f64 {
+        match self {
+            Self::Number(_) => 10.0,
+            Self::Bytes(_) => 16.0,
+        }
+    }
+
     /// As people write it.
     pub(crate) fn show(self, extent: u64) -> String {
         match self {

@@ -59,7 +59,7 @@ fn draw_lines(area: &Area<'_>, curve: &Curve, lines: &[Line]) -> Result<(), Erro
         .x_label_area_size(48)
         .y_label_area_size(64)
         .build_cartesian_2d(
-            (left..right).log_scale(),
+            (left..right).log_scale().base(curve.across.base()),
             (low / 1.3..high * 1.3).log_scale(),
         )?;
     chart
