@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use kaa_rpc_proto::frame::{CallHead, CallId, Frame, Split, split};
 use kaa_rpc_proto::handshake::Opened;
-use kaa_rpc_proto::{CannotCall, Connection, Event, Token, Violation};
+use kaa_rpc_proto::{CannotCall, Connection, Event, Output, Token, Violation};
 
 use crate::input::Input;
 use items::{Items, stream};
@@ -205,7 +205,8 @@ impl End {
         assert!(self.connection.serves(id));
         let value = payload(input);
         let sent = if choice.is_multiple_of(2) {
-            self.connection.result(id, &value)
+            // Large ones are not copied.
+            self.connection.result(id, &mut value.clone())
         } else {
             self.connection.error(id, &value)
         };
@@ -219,7 +220,9 @@ impl End {
     /// The kernel takes up to `count` bytes; 255 is all.
     fn write(&mut self, count: u8) {
         if self.writing.is_empty() {
-            self.connection.take_output(&mut self.writing);
+            let mut output = Output::default();
+            self.connection.take_output(&mut output);
+            self.writing = output.take(usize::MAX);
         }
         let count = match count {
             255 => self.writing.len(),

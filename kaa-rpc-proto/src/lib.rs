@@ -23,8 +23,8 @@ pub mod noise;
 mod secret;
 
 pub use connection::{
-    Buffers, CannotCall, CannotSend, Connection, Event, IDLE_CAPACITY, MAX_PINGS, Progress, Token,
-    TooLarge,
+    Buffers, CannotCall, CannotSend, Connection, Event, LARGE_PAYLOAD, MAX_PINGS, Output, Payload,
+    Progress, Token, TooLarge,
 };
 pub use error::Violation;
 pub use failure::{Failure, FailureKind};

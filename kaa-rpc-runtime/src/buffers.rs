@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use kaa_rpc_proto::Buffers;
+
 /// A thread keeps so many buffers …
 const KEPT: usize = 16;
 /// … of so many bytes at most; larger ones go back to the allocator.
@@ -35,6 +37,9 @@ pub(crate) fn give(mut buffer: Vec<u8>) {
     });
 }
 
+/// For what connections write: an idle one owns no buffer.
+pub(crate) const OUTPUT: Buffers = Buffers { take, give };
+
 /// The buffer into which drivers read, one a thread: an idle connection owns none.
 pub(crate) const READ_CAPACITY: usize = 64 * 1024;
 
@@ -42,19 +47,20 @@ thread_local! {
     static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The thread's read buffer, [`READ_CAPACITY`] bytes long. A nested taker gets one of its own.
+/// The thread's read buffer: empty, with room for [`READ_CAPACITY`] bytes. A nested taker gets one of its own.
 pub(crate) fn take_read() -> Vec<u8> {
     let kept = READ.try_with(|read| {
         read.try_borrow_mut()
             .map(|mut read| std::mem::take(&mut *read))
     });
     let mut buffer = kept.ok().and_then(Result::ok).unwrap_or_default();
-    buffer.resize(READ_CAPACITY, 0);
+    buffer.reserve_exact(READ_CAPACITY);
     buffer
 }
 
 /// Gives the read buffer back.
-pub(crate) fn give_read(buffer: Vec<u8>) {
+pub(crate) fn give_read(mut buffer: Vec<u8>) {
+    buffer.clear();
     let _ = READ.try_with(|read| {
         if let Ok(mut read) = read.try_borrow_mut() {
             *read = buffer;

@@ -448,7 +448,7 @@ async fn read_checked(
 ) -> Result<(), ConnectError> {
     let mut got = 0;
     while let Some(rest) = bytes.get_mut(got..).filter(|rest| !rest.is_empty()) {
-        match std::future::poll_fn(|cx| transport.poll_read(cx, rest)).await {
+        match std::future::poll_fn(|cx| transport.poll_read(cx, &mut *rest)).await {
             Ok(0) => return Err(closed(got).into()),
             Ok(count) => got += count,
             Err(error) if is_reset(&error) => return Err(closed(got).into()),

@@ -5,7 +5,7 @@ use kaa_rpc_proto::handshake::{
     InstanceId, KeyId, Keyring, Keys, Opened, Settings, Transport, client, server,
 };
 use kaa_rpc_proto::msgpack::{encode_arguments, to_vec};
-use kaa_rpc_proto::{Connection, Event, Secret};
+use kaa_rpc_proto::{Connection, Event, Output, Secret};
 
 use crate::Error;
 use crate::workload::TEXT;
@@ -21,19 +21,19 @@ pub(super) fn call(times: u64) -> Result<(), Error> {
     let mut arguments = Vec::new();
     encode_arguments(&mut arguments, &(TEXT,))?;
     let result = to_vec(TEXT)?;
-    let mut wire = Vec::new();
+    let (mut output, mut wire) = (Output::default(), Vec::new());
     for _ in 0..times {
         client
             .call(3, &head, &arguments)
             .map_err(|error| format!("{error:?}"))?;
-        let id = match cross(&mut client, &mut server, &mut wire)? {
+        let id = match cross(&mut client, &mut server, &mut output, &mut wire)? {
             Event::Call { id: Some(id), .. } => id,
             other => return Err(format!("expected a call, got {other:?}").into()),
         };
         server
             .result(id, &result)
             .map_err(|error| format!("{error:?}"))?;
-        match cross(&mut server, &mut client, &mut wire)? {
+        match cross(&mut server, &mut client, &mut output, &mut wire)? {
             Event::Result(Some(3), value) if value == result => {}
             other => return Err(format!("expected the result, got {other:?}").into()),
         }
@@ -45,10 +45,13 @@ pub(super) fn call(times: u64) -> Result<(), Error> {
 fn cross<'a>(
     from: &mut Connection,
     to: &mut Connection,
+    output: &mut Output,
     wire: &'a mut Vec<u8>,
 ) -> Result<Event<'a>, Error> {
+    from.take_output(output);
     wire.clear();
-    from.take_output(wire);
+    output.offer(|segments| segments.iter().for_each(|one| wire.extend_from_slice(one)));
+    output.advance(wire.len());
     from.wrote(wire.len());
     let max_frame = to.opened().local_limits().max_frame;
     match split(wire, max_frame)? {

@@ -21,8 +21,11 @@ mod event;
 mod incoming;
 mod items;
 mod outgoing;
+mod output;
 mod pings;
 mod room;
+
+use std::io::IoSlice;
 
 use crate::error::Violation;
 use crate::frame::{CallHead, CallId, Frame, ID_BYTES, LENGTH_BYTES, MAX_NAME};
@@ -35,29 +38,8 @@ use pings::Pings;
 use room::Amount;
 
 pub use event::{CannotCall, CannotSend, Event, Progress, TooLarge};
+pub use output::{Buffers, LARGE_PAYLOAD, Output, Payload};
 pub use pings::MAX_PINGS;
-
-/// An output buffer of more bytes is not for an idle connection to keep. Small calls have one and the same.
-pub const IDLE_CAPACITY: usize = 512;
-
-/// Where an output buffer comes from, and where it goes once it is empty and larger than [`IDLE_CAPACITY`].
-#[derive(Clone, Copy, Debug)]
-pub struct Buffers {
-    /// Gives an empty one.
-    pub take: fn() -> Vec<u8>,
-    /// Takes one that may have bytes in it.
-    pub give: fn(Vec<u8>),
-}
-
-impl Default for Buffers {
-    /// From the allocator, and to it.
-    fn default() -> Self {
-        Self {
-            take: Vec::new,
-            give: drop,
-        }
-    }
-}
 
 /// Names a call at its caller's end; chosen by the caller, given back in events.
 pub type Token = u32;
@@ -69,8 +51,7 @@ pub struct Connection {
     outgoing: Outgoing,
     incoming: Incoming,
     /// Frames that were not yet taken by the driver.
-    out: Vec<u8>,
-    buffers: Buffers,
+    out: Output,
     /// Position in the stream, in bytes since opening, of the end of `out`.
     queued: u64,
     /// Position in the stream up to which the kernel has the bytes.
@@ -86,8 +67,7 @@ impl Connection {
             opened,
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
-            out: Vec::new(),
-            buffers: Buffers::default(),
+            out: Output::default(),
             queued: 0,
             written: 0,
             pings: Pings::default(),
@@ -97,7 +77,10 @@ impl Connection {
     /// The same, with output buffers that are used again.
     #[must_use]
     pub fn with_buffers(self, buffers: Buffers) -> Self {
-        Self { buffers, ..self }
+        Self {
+            out: Output::new(buffers),
+            ..self
+        }
     }
 
     /// What the handshake found out.
@@ -115,20 +98,22 @@ impl Connection {
     /// # Errors
     ///
     /// See [`CannotCall`]; the connection is as before.
-    pub fn call(
+    pub fn call<'a>(
         &mut self,
         token: Token,
         head: &CallHead<'_>,
-        arguments: &[u8],
+        arguments: impl Into<Payload<'a>>,
     ) -> Result<CallId, CannotCall> {
-        let length = self.admit(Frame::overhead(head), head, arguments)?;
+        let arguments = arguments.into();
+        let length = self.admit(Frame::overhead(head), head, arguments.bytes())?;
         let peer = *self.peer();
         let id = self
             .outgoing
             .start(token, length, head.streams, self.queued, &peer);
-        self.push(&Frame::Call {
+        let head = *head;
+        self.push_with(arguments, |arguments| Frame::Call {
             id,
-            head: *head,
+            head,
             arguments,
         });
         Ok(id)
@@ -139,15 +124,18 @@ impl Connection {
     /// # Errors
     ///
     /// See [`CannotCall`]; the connection is as before.
-    pub fn oneway(&mut self, head: &CallHead<'_>, arguments: &[u8]) -> Result<(), CannotCall> {
+    pub fn oneway<'a>(
+        &mut self,
+        head: &CallHead<'_>,
+        arguments: impl Into<Payload<'a>>,
+    ) -> Result<(), CannotCall> {
         debug_assert_eq!(head.streams, 0, "oneway calls have no streams");
+        let arguments = arguments.into();
         // The frame of a call is as long, but for the id that this one has not.
-        let cost = self.admit(Frame::overhead(head) - ID_BYTES, head, arguments)?;
+        let cost = self.admit(Frame::overhead(head) - ID_BYTES, head, arguments.bytes())?;
         self.outgoing.start_oneway(cost, self.queued);
-        self.push(&Frame::Oneway {
-            head: *head,
-            arguments,
-        });
+        let head = *head;
+        self.push_with(arguments, |arguments| Frame::Oneway { head, arguments });
         Ok(())
     }
 
@@ -208,10 +196,15 @@ impl Connection {
     /// # Errors
     ///
     /// If the result is larger than the caller accepts: answer with an error instead.
-    pub fn result(&mut self, id: CallId, value: &[u8]) -> Result<(), TooLarge> {
-        self.check_length(value.len().saturating_add(5))?;
+    pub fn result<'a>(
+        &mut self,
+        id: CallId,
+        value: impl Into<Payload<'a>>,
+    ) -> Result<(), TooLarge> {
+        let value = value.into();
+        self.check_length(value.bytes().len().saturating_add(5))?;
         if self.incoming.is_live(id) {
-            self.push(&Frame::Result { id, value });
+            self.push_with(value, |value| Frame::Result { id, value });
             self.incoming.end(id, self.queued);
         }
         Ok(())
@@ -438,12 +431,20 @@ impl Connection {
     }
 
     fn push(&mut self, frame: &Frame<'_>) {
-        let before = self.out.len();
-        if self.out.capacity() == 0 {
-            self.out = (self.buffers.take)();
-        }
-        frame.encode(&mut self.out);
-        self.queued += (self.out.len() - before) as u64;
+        self.queued += self.out.push(frame) as u64;
+    }
+
+    /// Queues a frame that ends with a payload.
+    #[inline]
+    fn push_with<'a>(&mut self, payload: Payload<'a>, frame: impl FnOnce(&'a [u8]) -> Frame<'a>) {
+        let length = match payload {
+            Payload::Given(buffer) if buffer.len() >= LARGE_PAYLOAD => {
+                self.out.push_large(&frame(&[]), std::mem::take(buffer))
+            }
+            Payload::Given(buffer) => self.out.push(&frame(buffer)),
+            Payload::Lent(bytes) => self.out.push(&frame(bytes)),
+        };
+        self.queued += length as u64;
     }
 
     /// Whether [`Self::take_output`] would give anything.
@@ -461,35 +462,33 @@ impl Connection {
     /// Swaps all queued bytes, with gathered `done` and `pong` frames at their end, for `spare`,
     /// which must be empty. Every byte that was taken must be reported by [`Self::wrote`] once the
     /// kernel has it.
-    pub fn take_output(&mut self, spare: &mut Vec<u8>) {
+    pub fn take_output(&mut self, spare: &mut Output) {
         debug_assert!(spare.is_empty(), "the spare buffer must be empty");
         self.gather();
         std::mem::swap(&mut self.out, spare);
     }
 
-    /// Offers all queued bytes to `write` and drops those that it took, so many as it says. Gives
-    /// whether that was all. Only allowed while nothing that was taken is unwritten.
+    /// Offers queued bytes to `write`, and drops those that it took, so many as it says. Gives whether that was
+    /// all. Only allowed while nothing that was taken is unwritten.
     ///
     /// # Errors
     ///
     /// That of `write`; the bytes stay queued.
     pub fn write_to<E>(
         &mut self,
-        write: impl FnOnce(&[u8]) -> Result<usize, E>,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
     ) -> Result<bool, E> {
         self.gather();
-        let taken = write(&self.out)?.min(self.out.len());
-        self.out.drain(..taken);
-        self.give_back();
+        let taken = self.out.offer(write)?;
+        self.out.advance(taken);
+        self.out.give_back();
         self.wrote(taken);
         Ok(self.out.is_empty())
     }
 
     /// Gives a large output buffer back that is empty: an idle connection owns none.
     pub fn give_back(&mut self) {
-        if self.out.is_empty() && self.out.capacity() > IDLE_CAPACITY {
-            (self.buffers.give)(std::mem::take(&mut self.out));
-        }
+        self.out.give_back();
     }
 
     /// Queues the frames that stand for several events.

@@ -197,6 +197,12 @@ impl<'a> Frame<'a> {
     /// Appends the frame. Names longer than [`MAX_NAME`] and payloads over 4 GiB are refused by the
     /// connection before they come here.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_before(0, out);
+    }
+
+    /// The same for a frame whose last `payload` bytes are not in it, but will follow.
+    #[inline]
+    pub(crate) fn encode_before(&self, payload: usize, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&[0; LENGTH_BYTES]);
         match *self {
@@ -264,7 +270,8 @@ impl<'a> Frame<'a> {
             Self::Pong { token } => number(out, PONG, token),
             Self::Goodbye { calls } => number(out, GOODBYE, calls),
         }
-        let length = u32::try_from(out.len() - start - LENGTH_BYTES).unwrap_or(u32::MAX);
+        let length = out.len() - start - LENGTH_BYTES + payload;
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
         if let Some(place) = out.get_mut(start..start + LENGTH_BYTES) {
             place.copy_from_slice(&length.to_be_bytes());
         }

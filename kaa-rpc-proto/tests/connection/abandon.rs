@@ -47,7 +47,7 @@ fn hostile_48_writing_in_place_counts_the_same() {
         client.call(1);
         let all = client
             .connection
-            .write_to(|bytes| Ok::<_, ()>(taken.min(bytes.len())));
+            .write_to(|bytes| Ok::<_, ()>(taken.min(bytes[0].len())));
         assert_eq!(all, Ok(taken == 16));
         let progress = if taken == 0 { NeverSent } else { MayHaveRun };
         assert_eq!(client.connection.abandon(), [(1, progress)]);

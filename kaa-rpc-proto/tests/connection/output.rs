@@ -1,6 +1,10 @@
 //! What is queued, and how it is taken.
 
+use std::io::IoSlice;
+
 use kaa_rpc_proto::frame::{CallHead, Frame, Split, split};
+use kaa_rpc_proto::{Connection, LARGE_PAYLOAD, Limits, Output};
+use proptest::prelude::*;
 
 use crate::pair::{ALL, End, NO_ARGUMENTS, handshake, window};
 
@@ -12,6 +16,13 @@ fn frames(mut bytes: &[u8]) -> Vec<Frame<'_>> {
     }
     assert_eq!(bytes, []);
     frames
+}
+
+fn joined(segments: &[IoSlice<'_>]) -> Vec<u8> {
+    segments
+        .iter()
+        .flat_map(|segment| segment.iter().copied())
+        .collect()
 }
 
 /// A server that serves call 0 and two oneway calls of 8 bytes.
@@ -72,7 +83,8 @@ fn writing_in_place_keeps_what_was_not_taken() {
     server.connection.oneway_done(8);
     let mut stream = Vec::new();
     for step in 1.. {
-        let all = server.connection.write_to(|bytes| {
+        let all = server.connection.write_to(|segments| {
+            let bytes = joined(segments);
             let taken = step.min(bytes.len());
             stream.extend_from_slice(&bytes[..taken]);
             Ok::<_, ()>(taken)
@@ -83,4 +95,72 @@ fn writing_in_place_keeps_what_was_not_taken() {
     }
     assert_eq!(frames(&stream).len(), 2);
     assert!(!server.connection.has_output());
+}
+
+/// Calls with payloads of these sizes, which are given or lent.
+fn calls(sizes: &[usize], given: bool) -> Connection {
+    let mut connection = Connection::new(handshake(Limits::default(), Limits::default()).0);
+    for (number, &size) in sizes.iter().enumerate() {
+        let mut payload = vec![number as u8; size];
+        let head = CallHead::new("f");
+        if given {
+            connection.call(0, &head, &mut payload).unwrap();
+            assert_eq!(payload.is_empty(), size == 0 || size >= LARGE_PAYLOAD);
+        } else {
+            connection.call(0, &head, &payload).unwrap();
+        }
+    }
+    connection
+}
+
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    let size = prop_oneof![
+        3 => 0..100_usize,
+        2 => LARGE_PAYLOAD - 2..LARGE_PAYLOAD + 2,
+        1 => LARGE_PAYLOAD..5 * LARGE_PAYLOAD,
+    ];
+    prop::collection::vec(size, 1..24)
+}
+
+proptest! {
+    #[test]
+    fn large_payloads_stand_where_they_belong(
+        sizes in sizes(),
+        steps in prop::collection::vec(1..3 * LARGE_PAYLOAD, 1..8),
+        in_place in any::<bool>(),
+    ) {
+        let mut expected = Output::default();
+        calls(&sizes, false).take_output(&mut expected);
+        let length = expected.len();
+        let expected = expected.take(length);
+
+        let mut connection = calls(&sizes, true);
+        prop_assert_eq!(connection.output_len(), length);
+        let mut output = Output::default();
+        if !in_place {
+            connection.take_output(&mut output);
+            prop_assert_eq!(output.len(), length);
+        }
+        let mut got = Vec::new();
+        for step in steps.iter().cycle() {
+            if in_place {
+                let done = connection.write_to(|segments| {
+                    let bytes = joined(segments);
+                    let taken = bytes.len().min(*step);
+                    got.extend_from_slice(&bytes[..taken]);
+                    Ok::<_, ()>(taken)
+                });
+                if done == Ok(true) {
+                    break;
+                }
+            } else {
+                got.extend(output.take(*step));
+                if output.is_empty() {
+                    break;
+                }
+            }
+            prop_assert!(got.len() < length);
+        }
+        prop_assert!(got == expected);
+    }
 }

@@ -7,7 +7,7 @@ use kaa_rpc_proto::frame::{self, CallHead, CallId, Frame, Split};
 use kaa_rpc_proto::handshake::{
     InstanceId, KeyId, Keyring, Keys, Opened, Settings, Transport, client, server,
 };
-use kaa_rpc_proto::{Connection, Event, Limits, Secret, Token, Violation};
+use kaa_rpc_proto::{Connection, Event, Limits, Output, Secret, Token, Violation};
 
 /// The arguments of a call without any.
 pub(crate) const NO_ARGUMENTS: &[u8] = b"\x90\x80";
@@ -179,7 +179,7 @@ impl End {
     /// The kernel takes up to `count` bytes. Gives those.
     pub(crate) fn write(&mut self, count: usize) -> Vec<u8> {
         if self.writing.is_empty() {
-            self.connection.take_output(&mut self.writing);
+            self.writing = self.queued();
         }
         let bytes = take(&mut self.writing, count);
         self.connection.wrote(bytes.len());
@@ -189,10 +189,15 @@ impl End {
 
     /// Puts bytes between the frames of an honest end.
     pub(crate) fn inject(&mut self, frame: &Frame<'_>) {
-        let mut bytes = Vec::new();
-        self.connection.take_output(&mut bytes);
+        let mut bytes = self.queued();
         frame.encode(&mut bytes);
         self.writing.extend(bytes);
+    }
+
+    fn queued(&mut self) -> Vec<u8> {
+        let mut output = Output::default();
+        self.connection.take_output(&mut output);
+        output.take(ALL)
     }
 
     /// What is written next, if it is known already.

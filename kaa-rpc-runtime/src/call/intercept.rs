@@ -321,7 +321,8 @@ impl CallEnd {
     #[must_use]
     pub fn size(&self) -> usize {
         match &self.0.ended {
-            Ended::Value(bytes) | Ended::Failure(bytes, _) => bytes.len(),
+            Ended::Value(kept) => kept.value().len(),
+            Ended::Failure(bytes, _) => bytes.len(),
             Ended::Error(_) | Ended::Sent => 0,
         }
     }

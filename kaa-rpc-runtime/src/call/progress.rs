@@ -348,8 +348,8 @@ fn outcome<T: DeserializeOwned, F: FromFailure>(ended: Ended, limits: &ScanLimit
     };
     match ended {
         Ended::Value(value) => {
-            let result = result(&value);
-            buffers::give(value);
+            let result = result(value.value());
+            buffers::give(value.into_buffer());
             result
         }
         Ended::Failure(failure, timeout) => Err(fail(Failure::decode(&failure, limits), timeout)),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::task::{Context, Poll, Waker};
 
 use kaa_rpc_proto::frame::{CallHead, CallId};
-use kaa_rpc_proto::{CannotCall, Connection, Limits, Token};
+use kaa_rpc_proto::{CannotCall, Connection, Limits, Payload, Token};
 use slab::Slab;
 use tokio::time::Instant;
 
@@ -117,10 +117,15 @@ impl Callers {
                 metadata: &request.metadata,
                 ..CallHead::new(request.name.as_str())
             };
+            let arguments = &mut request.arguments;
+            let arguments = match request.resends {
+                0 => Payload::Given(arguments),
+                _ => Payload::Lent(arguments),
+            };
             match self.send(
                 connection,
                 &head,
-                &request.arguments,
+                arguments,
                 request.oneway,
                 || request.name.keep(),
                 time,
@@ -169,7 +174,7 @@ impl Callers {
         &mut self,
         connection: &mut Connection,
         head: &CallHead<'_>,
-        arguments: &[u8],
+        arguments: Payload<'_>,
         oneway: bool,
         name: impl FnOnce() -> Cow<'static, str>,
         time: Time,
@@ -216,12 +221,14 @@ impl Callers {
             let outcome = match check_shape(parked.shape, connection, &parked.name) {
                 Err(error) => Err(parked.lost().unwrap_or(error)),
                 Ok(()) => {
+                    let arguments = match parked.resends {
+                        0 => Payload::Given(&mut parked.arguments),
+                        _ => Payload::Lent(&parked.arguments),
+                    };
                     let sent = if parked.oneway {
-                        connection.oneway(&head, &parked.arguments).map(|()| None)
+                        connection.oneway(&head, arguments).map(|()| None)
                     } else {
-                        connection
-                            .call(token(slot), &head, &parked.arguments)
-                            .map(Some)
+                        connection.call(token(slot), &head, arguments).map(Some)
                     };
                     match sent {
                         Err(CannotCall::WindowFull) => return,

@@ -1,13 +1,13 @@
 //! The one task of a connection: reads, lets handlers run, writes, looks at deadlines.
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use kaa_rpc_proto::frame::{self, Split};
-use kaa_rpc_proto::{IDLE_CAPACITY, Violation};
+use kaa_rpc_proto::{Output, Violation};
 use tokio::time::Instant;
 
 use super::callers::earlier;
@@ -28,11 +28,11 @@ pub(super) const CALLS_A_TURN: usize = 64;
 /// So often the socket is read before others get their turn.
 const READS_A_TURN: usize = 16;
 
+/// The buffer for a frame that has come in part grows so many times at once.
+const GROWTH: usize = 3;
+
 /// So many bytes are read at most after writing failed.
 const DRAINED: usize = 4 << 20;
-
-/// A write buffer that grew beyond this is given back when it is empty.
-const KEPT_CAPACITY: usize = 64 * 1024;
 
 /// Drives an open connection until it is closed. It is closed also if the future is dropped, even
 /// before its first poll. `kept` is dropped after that.
@@ -79,8 +79,7 @@ pub(super) struct Driver {
     /// What was read and not yet handled: the beginning of a frame, or frames beyond the turn's limit.
     pub(super) partial: Vec<u8>,
     /// Taken from the connection, and not yet all taken by the socket.
-    pub(super) writing: Vec<u8>,
-    pub(super) written: usize,
+    pub(super) writing: Output,
     /// The transport holds nothing back.
     pub(super) flushed: bool,
     /// This turn's output was held back once already.
@@ -108,8 +107,7 @@ impl Driver {
             timer: Timer::default(),
             vigil,
             partial: Vec::new(),
-            writing: Vec::new(),
-            written: 0,
+            writing: Output::new(buffers::OUTPUT),
             flushed: true,
             corked: false,
             after: After::default(),
@@ -205,8 +203,8 @@ impl Driver {
             self.corked = false;
         }
         drop(state);
-        if idle && self.writing.capacity() > IDLE_CAPACITY {
-            buffers::give(std::mem::take(&mut self.writing));
+        if idle {
+            self.writing.give_back();
         }
         after.settle();
         if finished {
@@ -234,7 +232,7 @@ impl Driver {
     ) -> Result<Poll<()>, CloseReason> {
         if self.has_whole_frame()? {
             let partial = std::mem::take(&mut self.partial);
-            self.handle(&partial, pass)?;
+            self.handle_own(partial, pass)?;
             return Ok(Poll::Ready(()));
         }
         if !self.partial.is_empty() {
@@ -246,9 +244,7 @@ impl Driver {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Err(error)) => Err(self.reason(lost(error))),
             Poll::Ready(Ok(0)) => Err(self.reason(CloseReason::Ended)),
-            Poll::Ready(Ok(count)) => self
-                .handle(buffer.get(..count).unwrap_or_default(), pass)
-                .map(|()| Poll::Ready(())),
+            Poll::Ready(Ok(_)) => self.handle(&buffer, pass).map(|()| Poll::Ready(())),
         };
         buffers::give_read(buffer);
         read
@@ -266,20 +262,11 @@ impl Driver {
             Ok(Split::Incomplete(whole)) => whole.saturating_sub(length),
             _ => 0,
         };
-        // No more than a read gives: what is cleared for nothing is paid for again at each trickled byte.
-        let room = missing.clamp(1, buffers::READ_CAPACITY);
-        self.partial.resize(length + room, 0);
+        // Some times as much as has come: an end that promises much and sends little gets little.
+        let most = buffers::READ_CAPACITY.max(GROWTH * length);
+        self.partial.reserve_exact(missing.clamp(1, most));
         pass.reads += 1;
-        let read = match self.partial.get_mut(length..) {
-            Some(rest) => self.transport.poll_read(cx, rest),
-            None => Poll::Pending,
-        };
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        self.partial.truncate(length + count);
-        match read {
+        match self.transport.poll_read(cx, &mut self.partial) {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Err(error)) => Err(self.reason(lost(error))),
             Poll::Ready(Ok(0)) => Err(self.reason(CloseReason::Ended)),
@@ -287,7 +274,7 @@ impl Driver {
                 self.vigil.read(Instant::now());
                 if self.has_whole_frame()? {
                     let partial = std::mem::take(&mut self.partial);
-                    self.handle(&partial, pass)?;
+                    self.handle_own(partial, pass)?;
                 }
                 Ok(Poll::Ready(()))
             }
@@ -309,8 +296,8 @@ impl Driver {
             if self.writing.is_empty() && !self.take_output() {
                 break;
             }
-            let rest = self.writing.get(self.written..).unwrap_or_default();
-            match self.transport.poll_write(cx, &[IoSlice::new(rest)]) {
+            let (writing, transport) = (&self.writing, &mut self.transport);
+            match writing.offer(|segments| transport.poll_write(cx, segments)) {
                 Poll::Pending => {
                     self.vigil.stuck();
                     return Ok(());
@@ -348,10 +335,10 @@ impl Driver {
     }
 
     fn wrote(&mut self, count: usize) {
-        self.written += count;
+        self.writing.advance(count);
         self.flushed = false;
         self.vigil.wrote();
-        let all = self.written >= self.writing.len();
+        let all = self.writing.is_empty();
         let mut after = After::default();
         let mut state = self.shared.lock();
         if let Some(connection) = state.phase.connection() {
@@ -361,13 +348,6 @@ impl Driver {
         state.writing &= !all;
         drop(state);
         after.settle();
-        if all {
-            self.written = 0;
-            self.writing.clear();
-            if self.writing.capacity() > KEPT_CAPACITY {
-                self.writing = Vec::new();
-            }
-        }
     }
 
     /// Writing failed: the other end is gone, but what it sent before may still be there to be read.
@@ -380,15 +360,10 @@ impl Driver {
             let mut chunk = std::mem::take(&mut self.partial);
             let whole = matches!(frame::split(&chunk, self.max_frame()), Ok(Split::Frame(..)));
             if !whole {
-                let length = chunk.len();
-                chunk.resize(length + buffers::READ_CAPACITY, 0);
-                let read = chunk
-                    .get_mut(length..)
-                    .map(|rest| self.transport.try_read(rest));
-                match read {
-                    Some(Ok(count)) if count > 0 => chunk.truncate(length + count),
-                    _ => return self.reason(lost(error)),
-                }
+                chunk.reserve(buffers::READ_CAPACITY);
+                let Ok(1..) = self.transport.try_read(&mut chunk) else {
+                    return self.reason(lost(error));
+                };
             }
             if let Err(reason) = self.handle(&chunk, pass) {
                 return reason;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use kaa_rpc_proto::frame::{self, Frame, Split};
-use kaa_rpc_proto::{Event, Violation};
+use kaa_rpc_proto::frame::{self, Frame, LENGTH_BYTES, Split};
+use kaa_rpc_proto::{Event, LARGE_PAYLOAD, Violation};
 use tokio::time::Instant;
 
 use super::driver::{CALLS_A_TURN, Driver, Pass, violation};
 use super::inputs::CallRef;
-use super::request::Ended;
+use super::request::{Ended, Kept};
 use super::state::{After, Closing, in_time};
 use crate::close::CloseReason;
 use crate::serve::dispatch::Dispatched;
@@ -43,6 +43,42 @@ impl Driver {
             true => Err(CloseReason::TooManyBadCalls),
             false => Ok(()),
         }
+    }
+
+    /// The same for a buffer that can be kept: if it is no more than one large result, that is not copied.
+    pub(super) fn handle_own(
+        &mut self,
+        buffer: Vec<u8>,
+        pass: &mut Pass,
+    ) -> Result<(), CloseReason> {
+        let frame = match frame::split(&buffer, self.max_frame()) {
+            Ok(Split::Frame(body, consumed)) if consumed == buffer.len() => Frame::decode(body),
+            _ => return self.handle(&buffer, pass),
+        };
+        let (Ok(frame @ Frame::Result { value, .. }), LARGE_PAYLOAD..) = (frame, buffer.len())
+        else {
+            return self.handle(&buffer, pass);
+        };
+        let now = Instant::now();
+        self.vigil.read(now);
+        self.vigil.handled(now, false);
+        let start = buffer.len() - value.len();
+        let length = u32::try_from(buffer.len() - LENGTH_BYTES).unwrap_or(u32::MAX);
+        let mut after = After::default();
+        let mut state = self.shared.lock();
+        let Some(connection) = state.phase.connection() else {
+            return Ok(());
+        };
+        if let Event::Result(token, _) = connection.handle(&frame, length).map_err(violation)? {
+            if let Some(token) = token {
+                let value = Kept::tail(buffer, start);
+                state.callers.end(token, Ended::Value(value), &mut after);
+            }
+            state.unpark(&mut after);
+        }
+        drop(state);
+        pass.woken += after.settle();
+        Ok(())
     }
 
     fn handle_frame(
@@ -80,7 +116,7 @@ impl Driver {
             }
             Event::Result(token, value) => {
                 if let Some(token) = token {
-                    let value = state.callers.keep(value);
+                    let value = Kept::from(state.callers.keep(value));
                     state.callers.end(token, Ended::Value(value), after);
                 }
                 state.unpark(after);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use kaa_rpc_proto::{Buffers, Connection};
+use kaa_rpc_proto::Connection;
 use tokio::time::Instant;
 
 use super::driver::run;
@@ -30,12 +30,6 @@ use crate::open::{ConnectError, Opening};
 use crate::retry::Backoff;
 use crate::scope::{self, Scope};
 use crate::transport::Transport;
-
-/// An idle connection owns no buffers: they are those of the thread.
-const BUFFERS: Buffers = Buffers {
-    take: buffers::take,
-    give: buffers::give,
-};
 
 /// Is run for each new connection of a channel, before any other of its calls.
 pub(crate) type Hook = Box<dyn Fn(Channel) + Send + Sync>;
@@ -173,7 +167,7 @@ pub(crate) fn install(
         peer,
     } = opening;
     let writer = transport.direct_writer();
-    let connection = Connection::new(opened).with_buffers(BUFFERS);
+    let connection = Connection::new(opened).with_buffers(buffers::OUTPUT);
     let session = shared.open(connection, peer, writer, greeting);
     (session, transport)
 }

@@ -77,9 +77,37 @@ pub(crate) enum Started {
     Sent,
 }
 
+/// A result, in a buffer that begins with it or with the frame that it came in.
+pub(crate) struct Kept {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Kept {
+    /// What stands in the buffer from `start` on.
+    pub(super) fn tail(buffer: Vec<u8>, start: usize) -> Self {
+        Self { buffer, start }
+    }
+
+    pub(crate) fn value(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// The buffer, which is needed no more.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+impl From<Vec<u8>> for Kept {
+    fn from(buffer: Vec<u8>) -> Self {
+        Self { buffer, start: 0 }
+    }
+}
+
 /// How a call ended.
 pub(crate) enum Ended {
-    Value(Vec<u8>),
+    Value(Kept),
     /// With the time that the caller gave.
     Failure(Vec<u8>, Option<Duration>),
     Error(Error),

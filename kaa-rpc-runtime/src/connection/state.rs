@@ -288,8 +288,8 @@ impl State {
         let unflushed = &mut self.unflushed;
         if alone
             && let Some(writer) = &self.writer
-            && let Ok(true) = connection.write_to(|bytes| {
-                let (count, flushed) = writer.try_write(bytes)?;
+            && let Ok(true) = connection.write_to(|segments| {
+                let (count, flushed) = writer.try_write(segments)?;
                 *unflushed |= !flushed;
                 Ok::<_, io::Error>(count)
             })
@@ -323,12 +323,12 @@ impl State {
         &mut self,
         id: Option<CallId>,
         cost: u32,
-        reply: Reply,
+        mut reply: Reply,
         session: &Session,
         after: &mut After,
     ) {
         if let Some(connection) = self.of_session(session) {
-            match (id, &reply) {
+            match (id, &mut reply) {
                 (None, _) => connection.oneway_done(cost),
                 (Some(id), Reply::Value(value, shape)) => {
                     let failure = match shape.exceeds(connection.opened().peer_limits()) {

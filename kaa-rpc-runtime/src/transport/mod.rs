@@ -11,6 +11,7 @@
 //! | `peer` | users at the other end |
 //! | `socket` | a connected socket |
 //! | `stream` | any other stream |
+//! | `into` | where bytes go that are read |
 //!
 //! **Invariant:** nothing here reads more than it is asked for, or knows what the bytes mean.
 
@@ -23,6 +24,7 @@ mod error;
 mod fds;
 mod folder;
 mod given;
+mod into;
 mod listener;
 mod lock;
 #[cfg(feature = "socket-activation")]
@@ -52,6 +54,7 @@ pub use child::{Inherited, InheritedError};
 pub(crate) use connect::connect;
 pub use error::{UnixBindError, UnixConnectError};
 pub(crate) use folder::permissions;
+pub(crate) use into::ReadInto;
 pub(crate) use listener::{ListenOptions, Listener};
 #[cfg(feature = "socket-activation")]
 pub use passed::{PassedError, PassedSocket, passed_sockets};
@@ -267,15 +270,16 @@ impl Transport {
         }
     }
 
-    /// Reads what is there, up to `buffer.len()` bytes, which must not be 0. 0 means the peer has ended.
-    pub(crate) fn poll_read(
+    /// Reads what is there, as much as fits, for which there must be room. 0 means the peer has ended.
+    pub(crate) fn poll_read<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        buffer: &mut [u8],
+        into: impl Into<ReadInto<'a>>,
     ) -> Poll<io::Result<usize>> {
+        let mut into = into.into();
         match self {
-            Transport::Unix(socket, local) => match socket.poll_read(cx, buffer) {
-                Poll::Pending if local.has_ended(cx) => match socket.try_read(buffer) {
+            Transport::Unix(socket, local) => match socket.poll_read(cx, into.reborrow()) {
+                Poll::Pending if local.has_ended(cx) => match socket.try_read(into) {
                     // Whoever else holds its end has no business with it.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Ready(Ok(0)),
                     rest => Poll::Ready(rest),
@@ -283,20 +287,21 @@ impl Transport {
                 other => other,
             },
             #[cfg(feature = "tcp")]
-            Transport::Tcp(socket) => socket.poll_read(cx, buffer),
-            Transport::Stream(stream) => stream.poll_read(cx, buffer),
+            Transport::Tcp(socket) => socket.poll_read(cx, into),
+            Transport::Stream(stream) => stream.poll_read(cx, into),
         }
     }
 
     /// Reads without waiting; [`io::ErrorKind::WouldBlock`] if nothing has come.
     ///
     /// The handshake asks this for bytes that came too early.
-    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn try_read<'a>(&mut self, into: impl Into<ReadInto<'a>>) -> io::Result<usize> {
+        let into = into.into();
         match self {
-            Transport::Unix(socket, _) => socket.try_read(buffer),
+            Transport::Unix(socket, _) => socket.try_read(into),
             #[cfg(feature = "tcp")]
-            Transport::Tcp(socket) => socket.try_read(buffer),
-            Transport::Stream(stream) => stream.try_read(buffer),
+            Transport::Tcp(socket) => socket.try_read(into),
+            Transport::Stream(stream) => stream.try_read(into),
         }
     }
 
@@ -360,11 +365,11 @@ pub(crate) enum DirectWriter {
 impl DirectWriter {
     /// Writes as much as fits, without waiting; [`io::ErrorKind::WouldBlock`] if that is nothing. Says whether
     /// all of that has gone: if not, the driver is to flush it.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<(usize, bool)> {
+    pub(crate) fn try_write(&self, segments: &[IoSlice<'_>]) -> io::Result<(usize, bool)> {
         match self {
-            DirectWriter::Socket(writer) => Ok((writer.try_write(bytes)?, true)),
+            DirectWriter::Socket(writer) => Ok((writer.try_write(segments)?, true)),
             #[cfg(feature = "tcp")]
-            DirectWriter::Records(writer) => writer.try_write(bytes),
+            DirectWriter::Records(writer) => writer.try_write(segments),
         }
     }
 }

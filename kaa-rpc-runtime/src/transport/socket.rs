@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::time::Sleep;
 
 use super::fds;
+use super::into::ReadInto;
 use super::peer::PeerCredentials;
 
 /// The most segments that a system takes at once; what is beyond is left for the next write.
@@ -113,24 +114,26 @@ impl Socket {
         }
     }
 
-    /// Reads what is there, up to `buffer.len()` bytes, which must not be 0. 0 means the peer has ended.
+    /// Reads what is there, as much as fits, for which there must be room. 0 means the peer has ended.
     ///
-    /// A read that did not fill the buffer took all there was, so there is no second one just to be
+    /// A read that did not fill the room took all there was, so there is no second one just to be
     /// told so. That is sound because the reactor reports edges: bytes, or the end, that arrive after
     /// the read are a new edge, and forgetting the readiness fails if such an edge came in since it was
     /// looked up. (A peer can make a read end early with out-of-band data or by passing descriptors.
     /// Ours do neither; one that did would delay its own bytes until its next ones. Descriptors passed
     /// are closed by the kernel.)
-    pub(crate) fn poll_read(
+    pub(crate) fn poll_read<'a>(
         &self,
         cx: &mut Context<'_>,
-        buffer: &mut [u8],
+        into: impl Into<ReadInto<'a>>,
     ) -> Poll<io::Result<usize>> {
+        let mut into = into.into();
+        let room = into.len();
         loop {
             let mut readiness = ready!(self.fd.poll_read_ready(cx))?;
-            match receive(self.fd.get_ref(), buffer) {
+            match receive(self.fd.get_ref(), &mut into) {
                 Ok(count) => {
-                    if 0 < count && count < buffer.len() {
+                    if 0 < count && count < room {
                         readiness.clear_ready();
                     }
                     return Poll::Ready(Ok(count));
@@ -143,9 +146,10 @@ impl Socket {
     }
 
     /// Reads what is there without waiting; [`io::ErrorKind::WouldBlock`] if that is nothing.
-    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn try_read<'a>(&self, into: impl Into<ReadInto<'a>>) -> io::Result<usize> {
+        let mut into = into.into();
         loop {
-            match receive(self.fd.get_ref(), buffer) {
+            match receive(self.fd.get_ref(), &mut into) {
                 Err(Errno::INTR) => {}
                 other => return other.map_err(io::Error::from),
             }
@@ -232,7 +236,8 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let count = ready!(Socket::poll_read(&self, cx, buffer.initialize_unfilled()))?;
+        let unfilled = buffer.initialize_unfilled();
+        let count = ready!(Socket::poll_read(&self, cx, unfilled))?;
         buffer.advance(count);
         Poll::Ready(Ok(()))
     }
@@ -260,12 +265,7 @@ impl SocketWriter {
     /// Writes as much as fits, without waiting; [`io::ErrorKind::WouldBlock`] if that is nothing.
     ///
     /// [`io::ErrorKind::NotConnected`] means that the socket is closed and no byte was written.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.try_write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    /// As [`Self::try_write`], for bytes in several segments.
-    pub(crate) fn try_write_vectored(&self, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn try_write(&self, segments: &[IoSlice<'_>]) -> io::Result<usize> {
         let fd = self.fd.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         loop {
             match send(&fd, segments) {
@@ -276,9 +276,17 @@ impl SocketWriter {
     }
 }
 
-fn receive(fd: &Arc<OwnedFd>, buffer: &mut [u8]) -> Result<usize, Errno> {
-    debug_assert!(!buffer.is_empty(), "an empty read looks like the end");
-    rustix::net::recv(fd.as_fd(), buffer, RecvFlags::DONTWAIT).map(|(count, _)| count)
+fn receive(fd: &Arc<OwnedFd>, into: &mut ReadInto<'_>) -> Result<usize, Errno> {
+    debug_assert!(into.len() > 0, "an empty read looks like the end");
+    match into {
+        ReadInto::Slice(slice) => {
+            rustix::net::recv(fd.as_fd(), &mut **slice, RecvFlags::DONTWAIT).map(|(count, _)| count)
+        }
+        ReadInto::Spare(buffer) => {
+            let spare = rustix::buffer::spare_capacity(buffer);
+            rustix::net::recv(fd.as_fd(), spare, RecvFlags::DONTWAIT).map(|(count, _)| count)
+        }
+    }
 }
 
 fn send(fd: &Arc<OwnedFd>, segments: &[IoSlice<'_>]) -> Result<usize, Errno> {

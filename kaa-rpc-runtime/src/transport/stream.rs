@@ -2,17 +2,34 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::Kind;
+use super::{Kind, ReadInto};
 
 /// A stream in both directions.
 pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> AsyncReadWrite for T {}
+
+/// Reads what is there, as much as fits.
+pub(super) fn poll_read(
+    stream: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    into: ReadInto<'_>,
+) -> Poll<io::Result<usize>> {
+    match into {
+        ReadInto::Slice(slice) => {
+            let mut buffer = ReadBuf::new(slice);
+            ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+            Poll::Ready(Ok(buffer.filled().len()))
+        }
+        // The future holds nothing: a new one goes on where the last one stopped.
+        ReadInto::Spare(buffer) => pin!(stream.read_buf(buffer)).poll(cx),
+    }
+}
 
 /// A stream of a type that does not matter.
 pub(crate) struct OtherStream {
@@ -55,16 +72,14 @@ impl OtherStream {
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        buffer: &mut [u8],
+        into: ReadInto<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        poll_read(&mut self.stream, cx, into)
     }
 
-    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn try_read(&mut self, into: ReadInto<'_>) -> io::Result<usize> {
         // Nobody is woken by this; whoever wants to be polls again.
-        match self.poll_read(&mut Context::from_waker(Waker::noop()), buffer) {
+        match self.poll_read(&mut Context::from_waker(Waker::noop()), into) {
             Poll::Ready(result) => result,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }

@@ -27,15 +27,11 @@ impl AsyncRead for Narrow {
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut one = out.take(1);
+        let mut byte = [0];
+        let mut one = ReadBuf::new(&mut byte);
         let polled = Pin::new(&mut self.0).poll_read(cx, &mut one);
-        let count = one.filled().len();
-        self.1.set(self.1.get() + count);
-        // The bytes lie at the beginning of what `out` has not filled.
-        if count > 0 {
-            out.initialize_unfilled_to(count);
-            out.advance(count);
-        }
+        self.1.set(self.1.get() + one.filled().len());
+        out.put_slice(one.filled());
         polled
     }
 }

@@ -69,8 +69,9 @@ impl<S> EncryptedStream<S> {
                 Err(_) if any => break,
                 Err(error) => return Err(error),
             };
-            let room = out.initialize_unfilled();
-            if room.len() >= record.len() {
+            if out.remaining() >= record.len() {
+                // No more is cleared than is filled.
+                let room = out.initialize_unfilled_to(record.len());
                 match self.records.open(record, room) {
                     Ok(length) => out.advance(length),
                     Err(_) if any => break,

@@ -4,14 +4,15 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use kaa_rpc_proto::noise::Secured;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
 use super::EncryptedStream;
 use crate::transport::socket::Socket;
-use crate::transport::{DirectWriter, Kind};
+use crate::transport::stream::poll_read;
+use crate::transport::{DirectWriter, Kind, ReadInto};
 
 /// A connected TCP socket, encrypted as soon as the handshake has come so far.
 pub(crate) struct TcpSocket {
@@ -37,6 +38,12 @@ pub(crate) struct RecordWriter(Weak<Mutex<Encrypted>>);
 fn lock(encrypted: &Mutex<Encrypted>) -> MutexGuard<'_, Encrypted> {
     // What could panic under it is sealing and opening, after which no record is accepted any more.
     encrypted.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A record carries bytes of one segment.
+fn first_of<'a>(segments: &'a [IoSlice<'_>]) -> &'a [u8] {
+    let first = segments.iter().find(|segment| !segment.is_empty());
+    first.map_or(&[], |segment| segment)
 }
 
 impl TcpSocket {
@@ -95,24 +102,20 @@ impl TcpSocket {
     pub(in super::super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        buffer: &mut [u8],
+        into: ReadInto<'_>,
     ) -> Poll<io::Result<usize>> {
         match &mut self.over {
-            Over::Socket(socket) => Socket::poll_read(socket, cx, buffer),
-            Over::Records(encrypted) => {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(&mut *lock(encrypted)).poll_read(cx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
+            Over::Socket(socket) => Socket::poll_read(socket, cx, into),
+            Over::Records(encrypted) => poll_read(&mut *lock(encrypted), cx, into),
         }
     }
 
-    pub(in super::super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(in super::super) fn try_read(&mut self, into: ReadInto<'_>) -> io::Result<usize> {
         if let Over::Socket(socket) = &self.over {
-            return socket.try_read(buffer);
+            return socket.try_read(into);
         }
         // Nobody is woken by this; whoever wants to be polls again.
-        match self.poll_read(&mut Context::from_waker(Waker::noop()), buffer) {
+        match self.poll_read(&mut Context::from_waker(Waker::noop()), into) {
             Poll::Ready(result) => result,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -126,11 +129,7 @@ impl TcpSocket {
         match &mut self.over {
             Over::Socket(socket) => Socket::poll_write(socket, cx, segments),
             Over::Records(encrypted) => {
-                let first = segments.iter().find(|segment| !segment.is_empty());
-                match first {
-                    Some(segment) => Pin::new(&mut *lock(encrypted)).poll_write(cx, segment),
-                    None => Poll::Ready(Ok(0)),
-                }
+                Pin::new(&mut *lock(encrypted)).poll_write(cx, first_of(segments))
             }
         }
     }
@@ -156,12 +155,15 @@ impl RecordWriter {
     /// flush it.
     ///
     /// [`io::ErrorKind::NotConnected`] means that the socket is closed and no byte was written.
-    pub(in super::super) fn try_write(&self, bytes: &[u8]) -> io::Result<(usize, bool)> {
+    pub(in super::super) fn try_write(
+        &self,
+        segments: &[IoSlice<'_>],
+    ) -> io::Result<(usize, bool)> {
         let encrypted = self.0.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         let mut encrypted = lock(&encrypted);
         // The driver, which flushes, waits for room with its own waker.
         let mut cx = Context::from_waker(Waker::noop());
-        match Pin::new(&mut *encrypted).poll_write(&mut cx, bytes) {
+        match Pin::new(&mut *encrypted).poll_write(&mut cx, first_of(segments)) {
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(count)) => {
