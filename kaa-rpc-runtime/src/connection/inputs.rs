@@ -161,8 +161,11 @@ impl Inputs {
     /// The call is over.
     pub(super) fn end_call(&mut self, call: CallRef, after: &mut After) {
         let Some(id) = call.id else { return };
-        self.wake_givers(id, after);
-        self.givers.remove(&id);
+        // Mostly it is, and to look costs a hash.
+        if !self.givers.is_empty() {
+            self.wake_givers(id, after);
+            self.givers.remove(&id);
+        }
         for stream in 0..call.streams {
             if let Some(key) = self.by_call.remove(&(id, stream)) {
                 self.close(key, after);

@@ -24,6 +24,9 @@ use crate::told::Told;
 /// A first poll that takes longer is reported: all other calls of the channel wait for it.
 const SLOW: Duration = Duration::from_millis(1);
 
+/// For so many passes more a culprit is looked for.
+const SUSPECTED: u8 = 200;
+
 /// Runs the calls of one channel.
 pub(crate) struct Dispatcher {
     session: Arc<Session>,
@@ -37,11 +40,12 @@ pub(crate) struct Dispatcher {
 }
 
 /// Whether first polls are timed. Reading the clock for each call is not free, so it is done only
-/// after a whole pass took too long, and only until a culprit was found.
+/// after a whole pass took too long, for a while, and only until a culprit was found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slow {
     Unsuspected,
-    Suspected,
+    /// For so many passes more.
+    Suspected(u8),
     Reported,
 }
 
@@ -93,8 +97,12 @@ impl Dispatcher {
 
     /// A pass over what was read took so long.
     pub(crate) fn took(&mut self, elapsed: Duration) {
-        if elapsed > SLOW && self.slow == Slow::Unsuspected {
-            self.slow = Slow::Suspected;
+        match &mut self.slow {
+            Slow::Unsuspected if elapsed > SLOW => self.slow = Slow::Suspected(SUSPECTED),
+            // It was something else: the first call of a program, or another program's turn.
+            Slow::Suspected(0) => self.slow = Slow::Unsuspected,
+            Slow::Suspected(passes) => *passes -= 1,
+            Slow::Unsuspected | Slow::Reported => {}
         }
     }
 
@@ -244,7 +252,7 @@ impl Dispatcher {
             running.spawn();
             return Dispatched::Spawned;
         }
-        let began = (self.slow == Slow::Suspected).then(std::time::Instant::now);
+        let began = matches!(self.slow, Slow::Suspected(_)).then(std::time::Instant::now);
         let polled = Pin::new(&mut running).poll(&mut task::Context::from_waker(Waker::noop()));
         if began.is_some_and(|began| began.elapsed() > SLOW) {
             self.slow = Slow::Reported;
