@@ -111,6 +111,7 @@ impl Output {
 
     /// Whether there is nothing left to be written.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.written == self.bytes.len() && self.large.is_empty()
     }
@@ -154,6 +155,7 @@ impl Output {
     }
 
     /// Gives a large buffer back that is empty: an idle connection owns none.
+    #[inline]
     pub fn give_back(&mut self) {
         if self.is_empty() && self.bytes.capacity() > IDLE_CAPACITY {
             (self.buffers.give)(std::mem::take(&mut self.bytes));
@@ -161,11 +163,16 @@ impl Output {
     }
 
     /// Offers what comes next to `write`: one segment or several, but perhaps not all that there is.
+    #[inline]
     pub fn offer<R>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         if self.large.is_empty() {
             let rest = self.bytes.get(self.written..).unwrap_or_default();
             return write(&[IoSlice::new(rest)]);
         }
+        self.offer_large(write)
+    }
+
+    fn offer_large<R>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         let mut segments = [IoSlice::new(&[]); SEGMENTS];
         let mut from = self.written;
         let end = (self.bytes.len(), &[][..]);
@@ -188,19 +195,13 @@ impl Output {
     }
 
     /// The next `count` bytes were written. More than there are count as all.
-    pub fn advance(&mut self, mut count: usize) {
-        while let Some(one) = self.large.front_mut() {
-            let frames = count.min(one.before - self.written);
-            self.written += frames;
-            count -= frames;
-            let payload = count.min(one.payload.len() - one.written);
-            one.written += payload;
-            count -= payload;
-            if self.written < one.before || one.written < one.payload.len() {
-                return;
-            }
-            self.large.pop_front();
-        }
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        let left = match self.large.is_empty() {
+            true => Some(count),
+            false => self.advance_large(count),
+        };
+        let Some(count) = left else { return };
         self.written = self.bytes.len().min(self.written + count);
         if self.written == self.bytes.len() {
             self.written = 0;
@@ -209,6 +210,23 @@ impl Output {
                 self.bytes = Vec::new();
             }
         }
+    }
+
+    /// The same as far as there are large payloads; gives how many bytes more were written behind them.
+    fn advance_large(&mut self, mut count: usize) -> Option<usize> {
+        while let Some(one) = self.large.front_mut() {
+            let frames = count.min(one.before - self.written);
+            self.written += frames;
+            count -= frames;
+            let payload = count.min(one.payload.len() - one.written);
+            one.written += payload;
+            count -= payload;
+            if self.written < one.before || one.written < one.payload.len() {
+                return None;
+            }
+            self.large.pop_front();
+        }
+        Some(count)
     }
 
     /// Takes up to `count` bytes out of it, as if they had been written.
