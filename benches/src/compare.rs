@@ -162,6 +162,14 @@ impl Options {
 
 fn compare(suite: &Suite, options: &Options) -> Result<(), Error> {
     process::allow_many_files()?;
+    let part = match options.pinned {
+        true => suite.name.to_owned(),
+        false => format!("{}-unpinned", suite.name),
+    };
+    if options.write {
+        // Rather now than when all is measured.
+        report::read(&part)?;
+    }
     let place = match options.pinned {
         true => format!("All processes on CPU {}.", process::stay_on_one_cpu()?),
         false => "Not pinned.".to_owned(),
@@ -180,7 +188,7 @@ fn compare(suite: &Suite, options: &Options) -> Result<(), Error> {
     }
     print!("{text}");
     if options.write {
-        report::write(suite.name, &text)?;
+        report::write(&part, &text)?;
         curves::draw(suite, &results)?;
     }
     Ok(())

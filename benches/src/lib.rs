@@ -7,14 +7,17 @@
 //! | `encryption` | encrypted TCP with plain TCP | some minutes |
 //! | `instructions` | Kaa RPC with what was recorded of it, in instructions | half a minute |
 //! | `curves` | what becomes of them as the work grows | some minutes |
+//! | `builds` | what a small program takes to build | some minutes |
+//! | `all` | runs all of these but `instructions` | half an hour |
 //!
-//! Each takes `--write`, which puts what it prints into `docs/performance.md`; all but `instructions` take
-//! `--rounds N` and `--unpinned`. Other systems are features: `cargo run --release --bin suite --features peers`.
+//! Each takes `--write`, which puts what it prints into `docs/performance.md`; all but `instructions` and
+//! `builds` take `--rounds N` and `--unpinned`. Other systems are features: `cargo run --release --bin suite --features peers`.
 //!
 //! | module | what it knows |
 //! | --- | --- |
 //! | `compare` | the rounds |
 //! | `report` | the tables of what they took, and goals |
+//! | `builds` | small programs, which it builds |
 //! | `curves` | how figures grow with the work |
 //! | `picture` | the same, drawn |
 //! | `systems` | what is compared: how each one is served and called |
@@ -37,6 +40,7 @@
 
 #![allow(missing_docs, reason = "generated code is documented by its schema")]
 
+pub mod builds;
 pub mod compare;
 pub mod curves;
 pub mod instructions;
