@@ -1,40 +1,68 @@
 //! Buffers that are used again, so that a call allocates none.
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 use kaa_rpc_proto::Buffers;
 
 /// A thread keeps so many buffers …
 const KEPT: usize = 16;
-/// … of so many bytes at most; larger ones go back to the allocator.
+/// … of so many bytes at most.
 const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// Of larger ones, a thread keeps so many …
+const KEPT_LARGE: usize = 2;
+/// … of so many bytes at most; what is larger still goes back to the allocator. Without them, glibc's allocator gave
+/// each to the system and got it back page by page: an echo of 1 MiB took more than twice as long.
+const KEPT_LARGE_CAPACITY: usize = 2 << 20;
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static LARGE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer.
-pub(crate) fn take() -> Vec<u8> {
+type Pool = RefCell<Vec<Vec<u8>>>;
+
+fn take_from(pool: &'static LocalKey<Pool>) -> Vec<u8> {
     // A thread that is ending has no pool any more.
-    POOL.try_with(|pool| pool.try_borrow_mut().ok().and_then(|mut pool| pool.pop()))
+    pool.try_with(|pool| pool.try_borrow_mut().ok().and_then(|mut pool| pool.pop()))
         .ok()
         .flatten()
         .unwrap_or_default()
 }
 
-/// Gives a buffer back, emptied.
-pub(crate) fn give(mut buffer: Vec<u8>) {
-    if buffer.capacity() == 0 || buffer.capacity() > KEPT_CAPACITY {
-        return;
-    }
-    buffer.clear();
-    let _ = POOL.try_with(|pool| {
+fn give_to(pool: &'static LocalKey<Pool>, most: usize, buffer: Vec<u8>) {
+    let _ = pool.try_with(|pool| {
         if let Ok(mut pool) = pool.try_borrow_mut()
-            && pool.len() < KEPT
+            && pool.len() < most
         {
             pool.push(buffer);
         }
     });
+}
+
+/// An empty buffer.
+pub(crate) fn take() -> Vec<u8> {
+    take_from(&POOL)
+}
+
+/// An empty buffer, perhaps with much room already.
+pub(crate) fn take_large() -> Vec<u8> {
+    take_from(&LARGE)
+}
+
+/// Gives a buffer back, emptied.
+pub(crate) fn give(mut buffer: Vec<u8>) {
+    buffer.clear();
+    let capacity = buffer.capacity();
+    if capacity > KEPT_LARGE_CAPACITY || capacity == 0 {
+        return;
+    }
+    if capacity > KEPT_CAPACITY {
+        give_to(&LARGE, KEPT_LARGE, buffer);
+    } else {
+        give_to(&POOL, KEPT, buffer);
+    }
 }
 
 /// For what connections write: an idle one owns no buffer.
@@ -66,4 +94,41 @@ pub(crate) fn give_read(mut buffer: Vec<u8>) {
             *read = buffer;
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a thread of its own, whose pools are empty.
+    #[test]
+    fn a_thread_keeps_few_buffers_and_no_huge_ones() {
+        let kept = std::thread::spawn(|| {
+            let sizes = [
+                0,
+                100,
+                KEPT_CAPACITY,
+                KEPT_CAPACITY + 1,
+                KEPT_LARGE_CAPACITY,
+            ];
+            for _ in 0..2 * KEPT {
+                for size in sizes {
+                    give(Vec::with_capacity(size));
+                }
+            }
+            give(Vec::with_capacity(KEPT_LARGE_CAPACITY + 1));
+            let count = |take: fn() -> Vec<u8>, within: usize| {
+                let buffers: Vec<_> = std::iter::repeat_with(take)
+                    .take_while(|buffer| buffer.capacity() > 0)
+                    .collect();
+                assert!(buffers.iter().all(|buffer| buffer.capacity() <= within));
+                buffers.len()
+            };
+            (
+                count(take, KEPT_CAPACITY),
+                count(take_large, KEPT_LARGE_CAPACITY),
+            )
+        });
+        assert_eq!(kept.join().unwrap(), (KEPT, KEPT_LARGE));
+    }
 }

@@ -9,7 +9,7 @@ use crate::frame::Frame;
 /// little.
 pub const LARGE_PAYLOAD: usize = 16 * 1024;
 
-/// A buffer that grew beyond this is dropped when it is empty, in bytes.
+/// A buffer that grew beyond this is given back as soon as it is empty, in bytes.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
 /// An output buffer of more bytes is not for an idle connection to keep. Small calls have one and the same.
@@ -207,7 +207,7 @@ impl Output {
             self.written = 0;
             self.bytes.clear();
             if self.bytes.capacity() > KEPT_CAPACITY {
-                self.bytes = Vec::new();
+                (self.buffers.give)(std::mem::take(&mut self.bytes));
             }
         }
     }
@@ -224,7 +224,9 @@ impl Output {
             if self.written < one.before || one.written < one.payload.len() {
                 return None;
             }
-            self.large.pop_front();
+            if let Some(one) = self.large.pop_front() {
+                (self.buffers.give)(one.payload);
+            }
         }
         Some(count)
     }

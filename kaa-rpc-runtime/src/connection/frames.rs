@@ -10,6 +10,7 @@ use super::driver::{CALLS_A_TURN, Driver, Pass, violation};
 use super::inputs::CallRef;
 use super::request::{Ended, Kept};
 use super::state::{After, Closing, in_time};
+use crate::buffers;
 use crate::close::CloseReason;
 use crate::serve::dispatch::Dispatched;
 
@@ -36,13 +37,31 @@ impl Driver {
         }
         pass.woken += after.settle();
         self.after = after;
-        self.partial.extend_from_slice(bytes);
+        if !bytes.is_empty() {
+            self.keep(bytes);
+        }
         self.vigil.handled(began, !bytes.is_empty());
         result.map_err(violation)?;
         match self.dispatcher.bad_calls().is_spent() {
             true => Err(CloseReason::TooManyBadCalls),
             false => Ok(()),
         }
+    }
+
+    fn handle_and_give(&mut self, buffer: Vec<u8>, pass: &mut Pass) -> Result<(), CloseReason> {
+        let result = self.handle(&buffer, pass);
+        buffers::give(buffer);
+        result
+    }
+
+    /// What is left is looked at again when more has come. If that is a large frame, it gets a large buffer.
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.partial.capacity() == 0
+            && let Ok(Split::Incomplete(LARGE_PAYLOAD..)) = frame::split(bytes, self.max_frame())
+        {
+            self.partial = buffers::take_large();
+        }
+        self.partial.extend_from_slice(bytes);
     }
 
     /// The same for a buffer that can be kept: if it is no more than one large result, that is not copied.
@@ -53,11 +72,11 @@ impl Driver {
     ) -> Result<(), CloseReason> {
         let frame = match frame::split(&buffer, self.max_frame()) {
             Ok(Split::Frame(body, consumed)) if consumed == buffer.len() => Frame::decode(body),
-            _ => return self.handle(&buffer, pass),
+            _ => return self.handle_and_give(buffer, pass),
         };
         let (Ok(frame @ Frame::Result { value, .. }), LARGE_PAYLOAD..) = (frame, buffer.len())
         else {
-            return self.handle(&buffer, pass);
+            return self.handle_and_give(buffer, pass);
         };
         let now = Instant::now();
         self.vigil.read(now);
