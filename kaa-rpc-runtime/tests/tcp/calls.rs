@@ -177,6 +177,24 @@ async fn frames_of_one_moment_share_a_record() {
     assert!((1..=2).contains(&answers), "{answers}");
 }
 
+/// A large payload is not copied behind the head of its frame, but both go in one record all the same.
+#[tokio::test]
+async fn a_frame_with_a_large_payload_is_one_record_if_it_fits() {
+    let server = builder().bind(LOOPBACK).await.unwrap();
+    let mut proxy = proxy::before(&server, |_, _, bytes| Deed::Pass(bytes)).await;
+    let client = Channel::connect(&proxy.address, &secret()).await.unwrap();
+    let data = Bytes::from(vec![7; 40_000]);
+    let back: Bytes = in_time(client.rpc("echo", (data.clone(),))).await.unwrap();
+    assert!(back == data);
+    let mut records = [0, 0];
+    while let Ok((way, number, _)) = proxy.seen.try_recv() {
+        if number >= way.first_frames() {
+            records[way as usize] += 1;
+        }
+    }
+    assert_eq!(records, [1, 1]);
+}
+
 #[tokio::test]
 async fn errors_name_each_address_and_why_it_failed() {
     // A port that was free a moment ago.

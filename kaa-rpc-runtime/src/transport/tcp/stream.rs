@@ -1,12 +1,13 @@
 //! A connected TCP socket.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
-use kaa_rpc_proto::noise::Secured;
+use kaa_rpc_proto::noise::{Records, Secured};
 use tokio::io::AsyncWrite;
 
 use super::EncryptedStream;
@@ -40,11 +41,25 @@ fn lock(encrypted: &Mutex<Encrypted>) -> MutexGuard<'_, Encrypted> {
     encrypted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A record carries bytes of one segment.
-fn first_of<'a>(segments: &'a [IoSlice<'_>]) -> &'a [u8] {
-    let first = segments.iter().find(|segment| !segment.is_empty());
-    first.map_or(&[], |segment| segment)
+/// What goes into the next record: the first segment, and if that is the head of a frame whose payload follows, as much
+/// of this as fits. A record of its own for the head would be two more system calls.
+fn first_of<'a>(segments: &'a [IoSlice<'_>]) -> Cow<'a, [u8]> {
+    let mut segments = segments.iter().filter(|segment| !segment.is_empty());
+    let first = segments.next().map_or(&[][..], |segment| segment);
+    let mut rest = segments.peekable();
+    if rest.peek().is_none() || first.len() > HEAD {
+        return Cow::Borrowed(first);
+    }
+    let mut joined = first.to_vec();
+    for segment in rest {
+        let room = Records::MAX_PLAIN - joined.len();
+        joined.extend_from_slice(segment.get(..room).unwrap_or(segment));
+    }
+    Cow::Owned(joined)
 }
+
+/// A segment with more bytes is worth a record.
+const HEAD: usize = 4 * 1024;
 
 impl TcpSocket {
     /// `plaintext`: both ends want it as it is.
@@ -129,7 +144,7 @@ impl TcpSocket {
         match &mut self.over {
             Over::Socket(socket) => Socket::poll_write(socket, cx, segments),
             Over::Records(encrypted) => {
-                Pin::new(&mut *lock(encrypted)).poll_write(cx, first_of(segments))
+                Pin::new(&mut *lock(encrypted)).poll_write(cx, &first_of(segments))
             }
         }
     }
@@ -163,7 +178,7 @@ impl RecordWriter {
         let mut encrypted = lock(&encrypted);
         // The driver, which flushes, waits for room with its own waker.
         let mut cx = Context::from_waker(Waker::noop());
-        match Pin::new(&mut *encrypted).poll_write(&mut cx, first_of(segments)) {
+        match Pin::new(&mut *encrypted).poll_write(&mut cx, &first_of(segments)) {
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(count)) => {
