@@ -46,9 +46,15 @@ pub(crate) fn take() -> Vec<u8> {
     take_from(&POOL)
 }
 
-/// An empty buffer, perhaps with much room already.
-pub(crate) fn take_large() -> Vec<u8> {
-    take_from(&LARGE)
+/// An empty buffer for so many bytes, perhaps with room already: at most for three times as many, as what is kept in it
+/// may be kept for long.
+pub(crate) fn take_large(needed: usize) -> Vec<u8> {
+    let buffer = take_from(&LARGE);
+    if buffer.capacity() / 3 <= needed {
+        return buffer;
+    }
+    give(buffer);
+    Vec::new()
 }
 
 /// Gives a buffer back, emptied.
@@ -124,10 +130,10 @@ mod tests {
                 assert!(buffers.iter().all(|buffer| buffer.capacity() <= within));
                 buffers.len()
             };
-            (
-                count(take, KEPT_CAPACITY),
-                count(take_large, KEPT_LARGE_CAPACITY),
-            )
+            (count(take, KEPT_CAPACITY), {
+                assert_eq!(take_large(KEPT_CAPACITY / 3 - 1).capacity(), 0);
+                count(|| take_large(KEPT_LARGE_CAPACITY), KEPT_LARGE_CAPACITY)
+            })
         });
         assert_eq!(kept.join().unwrap(), (KEPT, KEPT_LARGE));
     }

@@ -57,14 +57,16 @@ impl Driver {
     /// What is left is looked at again when more has come. If that is a large frame, it gets a large buffer.
     fn keep(&mut self, bytes: &[u8]) {
         if self.partial.capacity() == 0
-            && let Ok(Split::Incomplete(LARGE_PAYLOAD..)) = frame::split(bytes, self.max_frame())
+            && let Ok(Split::Incomplete(whole @ LARGE_PAYLOAD..)) =
+                frame::split(bytes, self.max_frame())
         {
-            self.partial = buffers::take_large();
+            self.partial = buffers::take_large(whole);
         }
         self.partial.extend_from_slice(bytes);
     }
 
-    /// The same for a buffer that can be kept: if it is no more than one large result, that is not copied.
+    /// As [`handle`](Self::handle), for a buffer that can be kept: if it is no more than one large result, that is not
+    /// copied.
     pub(super) fn handle_own(
         &mut self,
         buffer: Vec<u8>,
