@@ -130,10 +130,9 @@ mod tests {
                 assert!(buffers.iter().all(|buffer| buffer.capacity() <= within));
                 buffers.len()
             };
-            (count(take, KEPT_CAPACITY), {
-                assert_eq!(take_large(KEPT_CAPACITY / 3 - 1).capacity(), 0);
-                count(|| take_large(KEPT_LARGE_CAPACITY), KEPT_LARGE_CAPACITY)
-            })
+            assert_eq!(take_large(KEPT_CAPACITY / 3 - 1).capacity(), 0);
+            let large = count(|| take_large(KEPT_LARGE_CAPACITY), KEPT_LARGE_CAPACITY);
+            (count(take, KEPT_CAPACITY), large)
         });
         assert_eq!(kept.join().unwrap(), (KEPT, KEPT_LARGE));
     }
