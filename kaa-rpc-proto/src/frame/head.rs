@@ -43,12 +43,11 @@ impl<'a> CallHead<'a> {
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let flag = |there: bool, flag| if there { flag } else { 0 };
-        out.push(
-            flag(self.remaining.is_some(), HAS_DEADLINE)
-                | flag(!self.metadata.is_empty(), HAS_METADATA)
-                | flag(self.streams > 0, HAS_STREAMS),
-        );
-        out.extend_from_slice(&self.depth.to_be_bytes());
+        let flags = flag(self.remaining.is_some(), HAS_DEADLINE)
+            | flag(!self.metadata.is_empty(), HAS_METADATA)
+            | flag(self.streams > 0, HAS_STREAMS);
+        let [high, low] = self.depth.to_be_bytes();
+        out.extend_from_slice(&[flags, high, low]);
         if let Some(remaining) = self.remaining {
             out.extend_from_slice(&remaining.to_be_bytes());
         }
@@ -69,11 +68,11 @@ impl<'a> CallHead<'a> {
     }
 
     pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Violation> {
-        let flags = reader.u8()?;
+        let [flags, high, low] = reader.array()?;
         if flags & !(HAS_DEADLINE | HAS_METADATA | HAS_STREAMS) != 0 {
             return Err(Violation::Malformed("a call with unknown flags"));
         }
-        let depth = reader.u16()?;
+        let depth = u16::from_be_bytes([high, low]);
         let remaining = if flags & HAS_DEADLINE != 0 {
             Some(reader.u64()?)
         } else {

@@ -204,7 +204,6 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn encode_before(&self, payload: usize, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(&[0; LENGTH_BYTES]);
         match *self {
             Self::Call {
                 id,
@@ -219,7 +218,7 @@ impl<'a> Frame<'a> {
                 ref head,
                 arguments,
             } => {
-                out.push(ONEWAY);
+                begin_without_id(out, ONEWAY);
                 head.encode(out);
                 out.extend_from_slice(arguments);
             }
@@ -263,7 +262,7 @@ impl<'a> Frame<'a> {
             }
             Self::Cancel { id } => begin(out, CANCEL, id),
             Self::Done { calls, bytes } => {
-                out.push(DONE);
+                begin_without_id(out, DONE);
                 room(out, calls, bytes);
             }
             Self::Ping { token } => number(out, PING, token),
@@ -387,9 +386,16 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// Room for the length, the kind and the id, in one go: most frames are short, and nearly all of what they take
+/// is to look whether there is room.
+#[inline]
 fn begin(out: &mut Vec<u8>, kind: u8, id: u32) {
-    out.push(kind);
-    out.extend_from_slice(&id.to_be_bytes());
+    let [a, b, c, d] = id.to_be_bytes();
+    out.extend_from_slice(&[0, 0, 0, 0, kind, a, b, c, d]);
+}
+
+fn begin_without_id(out: &mut Vec<u8>, kind: u8) {
+    out.extend_from_slice(&[0, 0, 0, 0, kind]);
 }
 
 fn begin_stream(out: &mut Vec<u8>, kind: u8, id: u32, stream: u8) {
@@ -404,7 +410,7 @@ fn room(out: &mut Vec<u8>, count: u32, bytes: u64) {
 }
 
 fn number(out: &mut Vec<u8>, kind: u8, value: u64) {
-    out.push(kind);
+    begin_without_id(out, kind);
     out.extend_from_slice(&value.to_be_bytes());
 }
 

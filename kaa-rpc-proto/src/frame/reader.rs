@@ -42,10 +42,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16, Violation> {
-        self.array().map(u16::from_be_bytes)
-    }
-
     pub(super) fn u32(&mut self) -> Result<u32, Violation> {
         self.array().map(u32::from_be_bytes)
     }
