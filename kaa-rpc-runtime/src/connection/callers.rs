@@ -19,8 +19,10 @@ use crate::call::Announced;
 use crate::error::Error;
 use crate::server::WhenBehind;
 
-/// So many buffers for results are kept.
-const SPARE: usize = 16;
+/// So many buffers for results are kept: as many as a turn of the other end may answer …
+const SPARE: usize = 64;
+/// … of so many bytes together at most.
+const SPARE_BYTES: usize = 256 * 1024;
 
 /// A call from its start until its outcome is fetched.
 ///
@@ -83,6 +85,8 @@ pub(super) struct Callers {
     pub(super) told: Answers,
     /// Buffers for results: a caller that fetches one leaves an empty one of its own.
     spare: Vec<Vec<u8>>,
+    /// What they take.
+    spare_bytes: usize,
 }
 
 impl Callers {
@@ -92,7 +96,6 @@ impl Callers {
         &mut self,
         mut connection: Option<&mut Connection>,
         request: &mut Request<'_>,
-        now: Option<Instant>,
         after: &mut After,
     ) -> Result<Started, Error> {
         let time = Time {
@@ -112,7 +115,7 @@ impl Callers {
         if let Some(connection) = connection.as_deref_mut().filter(|_| passes) {
             let head = CallHead {
                 depth: request.depth,
-                remaining: now.and_then(|now| time.remaining(now)),
+                remaining: time.whole(),
                 streams: request.streams,
                 metadata: &request.metadata,
                 ..CallHead::new(request.name.as_str())
@@ -312,10 +315,8 @@ impl Callers {
                 let Slot::Done(ended) = self.slots.remove(slot) else {
                     return Poll::Pending;
                 };
-                if let Ended::Value(_) = ended
-                    && self.spare.len() < SPARE
-                {
-                    self.spare.push(buffers::take());
+                if let Ended::Value(_) = ended {
+                    self.add_spare();
                 }
                 self.streaming.fetched(slot);
                 Poll::Ready(ended)
@@ -463,8 +464,18 @@ impl Callers {
     /// A copy of a result, in a buffer that is used again.
     pub(super) fn keep(&mut self, value: &[u8]) -> Vec<u8> {
         let mut buffer = self.spare.pop().unwrap_or_default();
+        self.spare_bytes -= buffer.capacity();
         buffer.extend_from_slice(value);
         buffer
+    }
+
+    /// One of the caller's buffers, for which it gets one with a result.
+    fn add_spare(&mut self) {
+        if self.spare.len() < SPARE && self.spare_bytes < SPARE_BYTES {
+            let buffer = buffers::take();
+            self.spare_bytes += buffer.capacity();
+            self.spare.push(buffer);
+        }
     }
 
     /// Ends what is overdue; gives when the next call will be.

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kaa_rpc_proto::frame::{self, Split};
@@ -116,10 +116,10 @@ impl Driver {
 
     /// Runs until the connection is to be closed, and gives the reason.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        if !self.begin_turn(cx) {
+        let Some(mut write) = self.begin_turn(cx) else {
             // Somebody cut it, and has said why.
             return Poll::Ready(CloseReason::Closed);
-        }
+        };
         let mut pass = Pass::default();
         loop {
             let read = match self.poll_read(cx, &mut pass) {
@@ -130,7 +130,9 @@ impl Driver {
             // should share a write: let them go first, once. What is there already goes ahead.
             let cork =
                 (pass.woken > 1 || pass.spawned > 1) && !std::mem::replace(&mut self.corked, true);
-            if let Err(error) = self.poll_write(cx) {
+            if (read.is_ready() || std::mem::take(&mut write))
+                && let Err(error) = self.poll_write(cx)
+            {
                 return Poll::Ready(self.drain(error, &mut pass));
             }
             if cork || pass.calls >= CALLS_A_TURN || pass.reads >= READS_A_TURN {
@@ -141,27 +143,27 @@ impl Driver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if read.is_pending()
-                && let Some(end) = self.end_turn(cx)
-            {
-                return end;
+            if read.is_pending() {
+                match self.end_turn(cx) {
+                    Some(end) => return end,
+                    None => write = true,
+                }
             }
         }
     }
 
-    /// Says whether the connection is still open.
-    fn begin_turn(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Says whether there is something to write. `None`: the connection is not open any more.
+    fn begin_turn(&mut self, cx: &mut Context<'_>) -> Option<bool> {
         let mut state = self.shared.lock();
-        if state.phase.connection().is_none() {
-            return false;
-        }
+        let has_output = state.phase.connection()?.has_output();
         state.scheduled = true;
         self.flushed &= !std::mem::take(&mut state.unflushed);
-        match &mut state.driver {
-            Some(driver) => driver.clone_from(cx.waker()),
-            None => state.driver = Some(cx.waker().clone()),
+        let same = |driver: &Waker| driver.will_wake(cx.waker());
+        if !state.driver.as_ref().is_some_and(same) {
+            state.driver = Some(cx.waker().clone());
+            self.timer.forget_waker();
         }
-        true
+        Some(has_output || !self.writing.is_empty() || !self.flushed)
     }
 
     /// Ends calls whose time is over; tells if that of the connection is.
@@ -292,10 +294,10 @@ impl Driver {
 
     /// Writes what is queued, until the socket takes no more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        loop {
-            if self.writing.is_empty() && !self.take_output() {
-                break;
-            }
+        if self.writing.is_empty() {
+            self.take_output();
+        }
+        while !self.writing.is_empty() {
             let (writing, transport) = (&self.writing, &mut self.transport);
             match writing.offer(|segments| transport.poll_write(cx, segments)) {
                 Poll::Pending => {
@@ -323,29 +325,25 @@ impl Driver {
         }
     }
 
-    /// Takes over what is queued; from then on, nobody else writes until it is written.
-    fn take_output(&mut self) -> bool {
+    fn take_output(&mut self) {
         let mut state = self.shared.lock();
-        let Some(connection) = state.phase.connection() else {
-            return false;
-        };
-        connection.take_output(&mut self.writing);
-        state.writing = !self.writing.is_empty();
-        state.writing
+        take_output(&mut state, &mut self.writing);
     }
 
+    /// The socket took something. If it was all, what was queued meanwhile is next.
     fn wrote(&mut self, count: usize) {
         self.writing.advance(count);
         self.flushed = false;
         self.vigil.wrote();
-        let all = self.writing.is_empty();
         let mut after = After::default();
         let mut state = self.shared.lock();
         if let Some(connection) = state.phase.connection() {
             connection.wrote(count);
         }
         state.unblock(&mut after);
-        state.writing &= !all;
+        if self.writing.is_empty() {
+            take_output(&mut state, &mut self.writing);
+        }
         drop(state);
         after.settle();
     }
@@ -452,6 +450,14 @@ fn poll_time(
         vigil.due()
     });
     over
+}
+
+/// Takes over what is queued; from then on, nobody else writes until it is written. `writing` is empty.
+fn take_output(state: &mut State, writing: &mut Output) {
+    if let Some(connection) = state.phase.connection() {
+        connection.take_output(writing);
+        state.writing = !writing.is_empty();
+    }
 }
 
 fn lost(error: io::Error) -> CloseReason {

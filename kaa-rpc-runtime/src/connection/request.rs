@@ -133,12 +133,23 @@ impl Time {
     /// In microseconds, rounded up so that what is left is never told as nothing.
     pub(super) fn remaining(self, now: Instant) -> Option<u64> {
         let left = self.deadline?.saturating_duration_since(now);
-        Some(u64::try_from(left.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX))
+        Some(in_micros(left))
+    }
+
+    /// The same for a call that begins now: its whole time.
+    pub(super) fn whole(self) -> Option<u64> {
+        self.deadline.and(self.timeout).map(in_micros)
     }
 
     pub(super) fn is_over(self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
+}
+
+fn in_micros(time: Duration) -> u64 {
+    let micros = u64::from(time.subsec_nanos().div_ceil(1000));
+    let seconds = time.as_secs().saturating_mul(1_000_000);
+    seconds.saturating_add(micros)
 }
 
 pub(super) fn timed_out(function: &str, after: Option<Duration>, sent: bool) -> Error {

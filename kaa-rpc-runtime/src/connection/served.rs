@@ -218,9 +218,8 @@ impl Running {
         self.scope.deadline
     }
 
-    /// The name of the function.
-    pub(crate) fn function(&self) -> &str {
-        &self.responder.function.name
+    pub(crate) fn function(&self) -> &Arc<Registration> {
+        &self.responder.function
     }
 
     /// Hands the handler to the executor. Its next poll is its own task's.
@@ -377,18 +376,7 @@ impl Responder {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        let reply = reply.locate(&self.function.name);
-        if let Reply::Failure(failure) = &reply
-            && is_bad_call(failure.kind)
-        {
-            self.session.add_bad_call();
-        }
-        if self.call.id.is_none()
-            && let Reply::Failure(failure) = &reply
-            && let Some(more) = self.session.shared().functions().oneway_failed.report()
-        {
-            tracing::warn!(function = %self.function.name, error = %Escaped(&failure.message), more, "a oneway call failed");
-        }
+        let reply = self.session.look_at(&self.function, self.call, reply);
         let Self {
             session,
             function,
@@ -407,14 +395,7 @@ impl Responder {
                 }
                 (reply, _) => reply,
             };
-            if state.of_session(session).is_some() {
-                state.inputs.end_call(*call, after);
-                state.tell(*call, session);
-                if call.id.is_some() {
-                    state.watchers.wake(call.id, after);
-                }
-            }
-            state.answer(call.id, *cost, reply, session, after);
+            state.end_call(*call, *cost, reply, session, after);
             let queue = function.serial?;
             match std::mem::replace(holds_serial, false) {
                 true => state.served.leave_serial(queue),
@@ -428,6 +409,29 @@ impl Responder {
 }
 
 impl Session {
+    /// Answers a call whose handler has ended at its first poll.
+    pub(crate) fn answer(&self, function: &Registration, call: CallRef, cost: u32, reply: Reply) {
+        let reply = self.look_at(function, call, reply);
+        self.shared()
+            .with(|state, after| state.end_call(call, cost, reply, self, after));
+    }
+
+    /// Completes a reply before it goes, and counts and reports what has failed.
+    fn look_at(&self, function: &Registration, call: CallRef, reply: Reply) -> Reply {
+        let Reply::Failure(failure) = &reply else {
+            return reply;
+        };
+        if is_bad_call(failure.kind) {
+            self.add_bad_call();
+        }
+        if call.id.is_none()
+            && let Some(more) = self.shared().functions().oneway_failed.report()
+        {
+            tracing::warn!(function = %function.name, error = %Escaped(&failure.message), more, "a oneway call failed");
+        }
+        reply.locate(&function.name)
+    }
+
     /// Keeps what is to be told beside the outcome of a call.
     pub(crate) fn answer_metadata(
         &self,
@@ -454,6 +458,25 @@ impl Session {
 }
 
 impl State {
+    /// The handler of a call is gone, and this is the answer.
+    fn end_call(
+        &mut self,
+        call: CallRef,
+        cost: u32,
+        reply: Reply,
+        session: &Session,
+        after: &mut After,
+    ) {
+        if self.of_session(session).is_some() {
+            self.inputs.end_call(call, after);
+            self.tell(call, session);
+            if call.id.is_some() {
+                self.watchers.wake(call.id, after);
+            }
+        }
+        self.answer(call.id, cost, reply, session, after);
+    }
+
     /// A call is about to be answered.
     fn tell(&mut self, call: CallRef, session: &Session) {
         if let Some(id) = call.id

@@ -185,7 +185,7 @@ impl Shared {
                 }
             };
             let deadline = request.deadline;
-            let started = state.callers.start(connection, request, now, after)?;
+            let started = state.callers.start(connection, request, after)?;
             state.arm(deadline, after);
             let alone = state
                 .phase

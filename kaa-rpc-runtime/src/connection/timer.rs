@@ -16,9 +16,17 @@ use super::state::{After, State};
 #[derive(Default)]
 pub(super) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The sleep knows whom to wake, so that it need not be polled before it is over: that took 110 of the 13,500
+    /// instructions of a call that is alone.
+    polled: bool,
 }
 
 impl Timer {
+    /// The task has got another waker.
+    pub(super) fn forget_waker(&mut self) {
+        self.polled = false;
+    }
+
     /// `look`: whatever else is to be looked at; gives when that is again.
     pub(super) fn poll(
         &mut self,
@@ -32,12 +40,17 @@ impl Timer {
                 Some(sleep) => {
                     if sleep.deadline() != armed {
                         sleep.as_mut().reset(armed);
+                        self.polled = false;
                     }
                     sleep
                 }
                 None => self.sleep.insert(Box::pin(sleep_until(armed))),
             };
-            if sleep.as_mut().poll(cx).is_pending() {
+            if self.polled && !sleep.is_elapsed() {
+                return;
+            }
+            self.polled = sleep.as_mut().poll(cx).is_pending();
+            if self.polled {
                 return;
             }
             let now = Instant::now();

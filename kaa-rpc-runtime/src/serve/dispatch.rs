@@ -1,5 +1,6 @@
 //! From a call's frame to its handler's first poll.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use kaa_rpc_proto::{Failure, FailureKind};
 use tokio::time::Instant;
 
 use super::budget::Budget;
-use super::functions::{Mode, Registration, Table, closest};
+use super::functions::{BoxedHandler, Mode, Registration, Table, closest};
 use super::intercept::{ServedCall, ServedChain};
-use super::reply::{self, Reply};
+use super::reply::{self, Reply, drop_quietly};
 use crate::connection::{CallRef, Responder, Running, Session, Shared, too_deep};
 use crate::context::Context;
 use crate::scope::{self, Scope};
@@ -33,7 +34,7 @@ pub(crate) struct Dispatcher {
     /// The registry's table, as of `version`.
     table: Arc<Table>,
     version: u64,
-    slow: Slow,
+    slow: Cell<Slow>,
     bad_calls: Budget,
     /// When what is being dispatched was read.
     read: Instant,
@@ -58,6 +59,14 @@ pub(crate) enum Dispatched {
     Spawned,
 }
 
+/// How far a handler got at once.
+enum Begun {
+    /// To its end.
+    Ended(Reply),
+    /// To its first wait, or nowhere if it is to run elsewhere.
+    Waits(BoxedHandler),
+}
+
 /// Why a call is answered before its handler exists.
 pub(super) enum Refusal {
     Reply(Reply),
@@ -74,7 +83,7 @@ impl Dispatcher {
             session,
             table,
             version,
-            slow: Slow::Unsuspected,
+            slow: Cell::new(Slow::Unsuspected),
             bad_calls,
             read: Instant::now(),
         }
@@ -97,10 +106,10 @@ impl Dispatcher {
 
     /// A pass over what was read took so long.
     pub(crate) fn took(&mut self, elapsed: Duration) {
-        match &mut self.slow {
-            Slow::Unsuspected if elapsed > SLOW => self.slow = Slow::Suspected(SUSPECTED),
+        match self.slow.get_mut() {
+            slow @ Slow::Unsuspected if elapsed > SLOW => *slow = Slow::Suspected(SUSPECTED),
             // It was something else: the first call of a program, or another program's turn.
-            Slow::Suspected(0) => self.slow = Slow::Unsuspected,
+            slow @ Slow::Suspected(0) => *slow = Slow::Unsuspected,
             Slow::Suspected(passes) => *passes -= 1,
             Slow::Unsuspected | Slow::Reported => {}
         }
@@ -114,28 +123,42 @@ impl Dispatcher {
         arguments: &[u8],
     ) -> Dispatched {
         self.refresh();
-        let function = self.table.get(head.name).map(Arc::clone);
-        let built_in = || self.shared().functions().built_in(head.name);
-        let function = function.or_else(built_in);
+        let built_in;
+        let function = match self.table.get(head.name) {
+            None => {
+                built_in = self.shared().functions().built_in(head.name);
+                built_in.as_ref()
+            }
+            function => function,
+        };
         if let Some(chain) = self.shared().served_chain() {
-            let chain = Arc::clone(chain);
+            let (chain, function) = (Arc::clone(chain), function.cloned());
             return self.intercepted(&chain, function, call, cost, head, arguments);
         }
         let Some(function) = function else {
             self.answer(call.id, cost, unknown(&self.table, head.name));
             return Dispatched::Settled;
         };
-        let told = Told::new(head.metadata);
-        match self.prepare(&function, call, head, arguments, told.as_ref()) {
+        let (scope, told) = (self.scope_of(head), Told::new(head.metadata));
+        match self.begin(function, call, head, arguments, scope, told.as_ref()) {
             Err(refusal) => {
                 self.answer(call.id, cost, refusal.reply(head.name));
                 Dispatched::Settled
             }
-            Ok((handler, scope)) => {
+            Ok(Begun::Ended(reply)) => {
+                self.session.answer(function, call, cost, reply);
+                Dispatched::Settled
+            }
+            Ok(Begun::Waits(handler)) => {
                 let (serial, mode) = (function.serial, function.mode);
-                let responder = Responder::new(Arc::clone(&self.session), function, call, cost);
+                let (session, function) = (Arc::clone(&self.session), Arc::clone(function));
+                let responder = Responder::new(session, function, call, cost);
                 let running = Running::new(handler, scope, told, responder);
-                self.enter(serial, mode, running)
+                if serial.is_some() {
+                    return self.enter(serial, mode, running);
+                }
+                running.spawn();
+                Dispatched::Spawned
             }
         }
     }
@@ -210,35 +233,60 @@ impl Dispatcher {
         }
     }
 
-    /// Decodes the arguments and makes the handler's future.
-    fn prepare(
+    /// Decodes the arguments, makes the handler's future and, unless it is to run elsewhere or to wait for its
+    /// turn, polls it once.
+    ///
+    /// Most end there, so that what only a task needs is not made before: that is two counted references less for
+    /// each call, and one scope less to enter.
+    fn begin(
         &self,
         function: &Registration,
         call: CallRef,
         head: &CallHead<'_>,
         arguments: &[u8],
+        scope: Scope,
         told: Option<&Arc<Told>>,
-    ) -> Result<(super::functions::BoxedHandler, Scope), Refusal> {
+    ) -> Result<Begun, Refusal> {
         if let Some(reply) = self.barred(head) {
             return Err(Refusal::Reply(reply));
         }
-        let scope = self.scope_of(head);
         let mut reader =
             ArgumentReader::new(arguments, &self.shared().scan_limits()).map_err(|error| {
                 Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
             })?;
         let cx = Context::new(Arc::clone(&self.session), scope, call, told.cloned());
-        // Decoding runs user code too: a hand-written `Deserialize`, a conversion.
-        // So does a closure before it gives its future, and that may call back already.
-        let _entered = scope::enter(scope, told);
-        match catch_unwind(AssertUnwindSafe(|| function.run(cx, &mut reader))) {
-            Ok(Ok(handler)) => Ok((handler, scope)),
-            Ok(Err(error)) => Err(Refusal::Arguments(error)),
-            Err(payload) => Err(Refusal::Reply(reply::panicked(payload))),
-        }
+        // Not inside of what may panic, so that it is dropped with care.
+        let mut handler = None;
+        let begun = {
+            let _entered = scope::enter(scope, told);
+            catch_unwind(AssertUnwindSafe(|| {
+                // Decoding runs user code too: a hand-written `Deserialize`, a conversion.
+                // So does a closure before it gives its future, and that may call back already.
+                let handler = handler.insert(function.run(cx, &mut reader)?);
+                if function.mode != Mode::InPlace || function.serial.is_some() {
+                    return Ok(Poll::Pending);
+                }
+                let mut cx = task::Context::from_waker(Waker::noop());
+                Ok(self.first_poll(&function.name, || handler.poll(&mut cx)))
+            }))
+        };
+        let reply = match (begun, handler.take()) {
+            (Ok(Err(error)), _) => return Err(Refusal::Arguments(error)),
+            (Ok(Ok(Poll::Pending)), Some(handler)) => return Ok(Begun::Waits(handler)),
+            (Ok(Ok(Poll::Ready(reply))), handler) => {
+                drop_quietly(handler);
+                reply
+            }
+            (Err(payload), handler) => {
+                drop_quietly(handler);
+                reply::panicked(payload)
+            }
+            (Ok(Ok(Poll::Pending)), None) => Reply::failure(FailureKind::Cancelled, ""),
+        };
+        Ok(Begun::Ended(reply))
     }
 
-    fn enter(&mut self, serial: Option<u64>, mode: Mode, mut running: Running) -> Dispatched {
+    fn enter(&self, serial: Option<u64>, mode: Mode, mut running: Running) -> Dispatched {
         if let Some(queue) = serial {
             match self
                 .shared()
@@ -248,29 +296,40 @@ impl Dispatcher {
                 None => return Dispatched::Settled,
             }
         }
-        if mode != Mode::InPlace {
-            running.spawn();
-            return Dispatched::Spawned;
+        if mode == Mode::InPlace {
+            let function = Arc::clone(running.function());
+            let mut cx = task::Context::from_waker(Waker::noop());
+            let polled = self.first_poll(&function.name, || Pin::new(&mut running).poll(&mut cx));
+            if polled.is_ready() {
+                return Dispatched::Settled;
+            }
         }
-        let began = matches!(self.slow, Slow::Suspected(_)).then(std::time::Instant::now);
-        let polled = Pin::new(&mut running).poll(&mut task::Context::from_waker(Waker::noop()));
+        running.spawn();
+        Dispatched::Spawned
+    }
+
+    /// Reports the function if its first poll is the culprit that is looked for.
+    #[inline]
+    fn first_poll<R>(&self, function: &str, poll: impl FnOnce() -> R) -> R {
+        let suspected = matches!(self.slow.get(), Slow::Suspected(_));
+        let began = suspected.then(std::time::Instant::now);
+        let polled = poll();
         if began.is_some_and(|began| began.elapsed() > SLOW) {
-            self.slow = Slow::Reported;
-            if let Some(more) = self.shared().functions().slow.report() {
-                tracing::warn!(
-                    function = %running.function(),
-                    more,
-                    "a handler kept its channel waiting for more than a millisecond before its first await: \
-                     long computations and blocking calls belong into a task or thread of their own"
-                );
-            }
+            self.report_slow(function);
         }
-        match polled {
-            Poll::Ready(()) => Dispatched::Settled,
-            Poll::Pending => {
-                running.spawn();
-                Dispatched::Spawned
-            }
+        polled
+    }
+
+    #[cold]
+    fn report_slow(&self, function: &str) {
+        self.slow.set(Slow::Reported);
+        if let Some(more) = self.shared().functions().slow.report() {
+            tracing::warn!(
+                function = %function,
+                more,
+                "a handler kept its channel waiting for more than a millisecond before its first await: \
+                 long computations and blocking calls belong into a task or thread of their own"
+            );
         }
     }
 
