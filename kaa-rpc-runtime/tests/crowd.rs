@@ -195,7 +195,13 @@ fn a_silent_crowd(server: &ServerProcess, connect: impl Fn(usize) -> OwnedFd + S
     // They are all there, and those that have places keep them.
     let after = runtime.block_on(is_served(&server.address));
     let grown = server.memory().saturating_sub(before);
-    let descriptors = server.descriptors();
+    // Whom the lot fell on is let go by a task of its own, which a busy machine may not have run yet.
+    let late = Instant::now() + Duration::from_secs(10);
+    let mut descriptors = server.descriptors();
+    while descriptors > 256 + OTHER_DESCRIPTORS && Instant::now() < late {
+        std::thread::sleep(Duration::from_millis(20));
+        descriptors = server.descriptors();
+    }
     println!(
         "{crowd} strangers in {took:?}; {served} honest clients, each within {tries} tries, {after} after; \
          {} KiB more, {descriptors} descriptors",
