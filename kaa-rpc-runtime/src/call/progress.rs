@@ -374,8 +374,8 @@ fn fail<F: FromFailure>(failure: Failure, timeout: Option<Duration>) -> F {
 impl<T, F, Y> Drop for InProgress<T, F, Y> {
     /// The race with the outcome is settled under the lock: if it is there already, it is dropped.
     fn drop(&mut self) {
-        if let State::Waiting(shared, slot) = std::mem::replace(&mut self.state, State::Over) {
-            shared.cancel_call(slot);
+        if let State::Waiting(shared, slot) = &self.state {
+            shared.cancel_call(*slot);
         }
     }
 }

@@ -168,11 +168,11 @@ impl Driver {
 
     /// Ends calls whose time is over; tells if that of the connection is.
     fn overdue(&mut self, cx: &mut Context<'_>) -> Option<CloseReason> {
-        let mut after = After::default();
+        let after = &mut self.after;
         let mut state = self.shared.lock();
         let received = self.partial.len();
         let vigil = &mut self.vigil;
-        let over = poll_time(&mut self.timer, vigil, received, &mut state, cx, &mut after);
+        let over = poll_time(&mut self.timer, vigil, received, &mut state, cx, after);
         let closing = state.closing;
         drop(state);
         after.settle();
@@ -184,11 +184,11 @@ impl Driver {
 
     /// Goes to sleep, unless there is something to do after all.
     fn end_turn(&mut self, cx: &mut Context<'_>) -> Option<Poll<CloseReason>> {
-        let mut after = After::default();
+        let after = &mut self.after;
         let mut state = self.shared.lock();
         let received = self.partial.len();
         let vigil = &mut self.vigil;
-        let over = poll_time(&mut self.timer, vigil, received, &mut state, cx, &mut after);
+        let over = poll_time(&mut self.timer, vigil, received, &mut state, cx, after);
         let closing = state.closing;
         let blocked = !self.writing.is_empty();
         let Some(connection) = state.phase.connection() else {
@@ -335,12 +335,12 @@ impl Driver {
         self.writing.advance(count);
         self.flushed = false;
         self.vigil.wrote();
-        let mut after = After::default();
+        let after = &mut self.after;
         let mut state = self.shared.lock();
         if let Some(connection) = state.phase.connection() {
             connection.wrote(count);
         }
-        state.unblock(&mut after);
+        state.unblock(after);
         if self.writing.is_empty() {
             take_output(&mut state, &mut self.writing);
         }

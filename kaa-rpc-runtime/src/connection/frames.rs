@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::driver::{CALLS_A_TURN, Driver, Pass, violation};
 use super::inputs::CallRef;
 use super::request::{Ended, Kept};
-use super::state::{After, Closing, in_time};
+use super::state::{Closing, in_time};
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::serve::dispatch::Dispatched;
@@ -20,14 +20,13 @@ impl Driver {
         let began = Instant::now();
         self.vigil.read(began);
         self.dispatcher.read(began);
-        let mut after = std::mem::take(&mut self.after);
         let mut result = Ok(());
         while pass.calls < CALLS_A_TURN && result.is_ok() {
             result = match frame::split(bytes, self.max_frame()) {
                 Ok(Split::Incomplete(_)) => break,
                 Ok(Split::Frame(body, consumed)) => {
                     bytes = bytes.get(consumed..).unwrap_or_default();
-                    self.handle_frame(body, pass, &mut after)
+                    self.handle_frame(body, pass)
                 }
                 Err(error) => Err(error),
             };
@@ -35,8 +34,7 @@ impl Driver {
         if pass.calls > 0 {
             self.dispatcher.took(began.elapsed());
         }
-        pass.woken += after.settle();
-        self.after = after;
+        pass.woken += self.after.settle();
         if !bytes.is_empty() {
             self.keep(bytes);
         }
@@ -85,7 +83,7 @@ impl Driver {
         self.vigil.handled(now, false);
         let start = buffer.len() - value.len();
         let length = u32::try_from(buffer.len() - LENGTH_BYTES).unwrap_or(u32::MAX);
-        let mut after = After::default();
+        let after = &mut self.after;
         let mut state = self.shared.lock();
         let Some(connection) = state.phase.connection() else {
             return Ok(());
@@ -93,23 +91,19 @@ impl Driver {
         if let Event::Result(token, _) = connection.handle(&frame, length).map_err(violation)? {
             if let Some(token) = token {
                 let value = Kept::tail(buffer, start);
-                state.callers.end(token, Ended::Value(value), &mut after);
+                state.callers.end(token, Ended::Value(value), after);
             }
-            state.unpark(&mut after);
+            state.unpark(after);
         }
         drop(state);
         pass.woken += after.settle();
         Ok(())
     }
 
-    fn handle_frame(
-        &mut self,
-        body: &[u8],
-        pass: &mut Pass,
-        after: &mut After,
-    ) -> Result<(), Violation> {
+    fn handle_frame(&mut self, body: &[u8], pass: &mut Pass) -> Result<(), Violation> {
         let frame = Frame::decode(body)?;
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let after = &mut self.after;
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         let Some(connection) = state.phase.connection() else {
