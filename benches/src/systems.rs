@@ -75,7 +75,7 @@ pub trait Client: Send + Sync + Sized + 'static {
     fn text(&mut self, text: &str) -> impl Future<Output = Result<Echo<'_>, Error>> + Send;
 
     /// A call with bytes.
-    fn data(&mut self, data: &[u8]) -> impl Future<Output = Result<Echo<'_>, Error>> + Send {
+    fn data(&mut self, data: &Bytes) -> impl Future<Output = Result<Echo<'_>, Error>> + Send {
         let _ = data;
         async { Err("this system has no call with bytes".into()) }
     }

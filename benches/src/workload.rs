@@ -3,6 +3,7 @@
 use std::process::id;
 use std::time::{Duration, Instant};
 
+use kaa_rpc_runtime::Bytes;
 use tokio::task::JoinSet;
 
 use crate::Error;
@@ -235,7 +236,7 @@ async fn one_by_one(
         Payload::Data(size) => size,
         Payload::Text | Payload::Album => 0,
     };
-    let data: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+    let data: Bytes = (0..size).map(|at| (at % 251) as u8).collect();
     if size > 0 && client.data(&data).await?.as_ref() != data {
         return Err("the echo is not what was sent".into());
     }
@@ -265,7 +266,7 @@ async fn one_by_one(
 }
 
 /// Of bytes only the length is looked at: comparing many takes long, and was done before.
-async fn call(client: &mut impl Client, payload: Payload, data: &[u8]) -> Result<(), Error> {
+async fn call(client: &mut impl Client, payload: Payload, data: &Bytes) -> Result<(), Error> {
     let sound = match payload {
         Payload::Text => client.text(TEXT).await?.as_ref() == TEXT.as_bytes(),
         Payload::Data(size) => client.data(data).await?.as_ref().len() == size,
@@ -292,7 +293,7 @@ async fn call_by_each<C: Client>(clients: Vec<C>, count: u64) -> Result<Vec<C>, 
     let each = count.div_ceil(clients.len() as u64);
     let calling = clients.into_iter().map(|mut client| async move {
         for _ in 0..each {
-            call(&mut client, Payload::Text, &[]).await?;
+            call(&mut client, Payload::Text, &Bytes::new()).await?;
         }
         Ok::<_, Error>(client)
     });

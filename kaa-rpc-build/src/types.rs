@@ -109,6 +109,37 @@ impl Module<'_> {
         }
     }
 
+    /// A type as the functions of a proxy take it: [`borrowed`](Self::borrowed), but for bytes, which callers may have
+    /// in several forms.
+    pub(crate) fn given(&self, ty: &Type) -> TokenStream {
+        if self.is_bytes(ty) {
+            names!(self; Into);
+            let kept = self.kept(ty);
+            quote!(impl #Into<#kept>)
+        } else {
+            self.borrowed(ty)
+        }
+    }
+
+    /// A type as a call keeps it that was [`given`](Self::given).
+    pub(crate) fn kept(&self, ty: &Type) -> TokenStream {
+        if self.is_bytes(ty) {
+            names!(self; codegen);
+            quote!(#codegen::BytesArgument<'a>)
+        } else {
+            self.borrowed(ty)
+        }
+    }
+
+    /// `value`, which was [`given`](Self::given), as it is [`kept`](Self::kept).
+    pub(crate) fn keep(&self, ty: &Type, value: &TokenStream) -> TokenStream {
+        if self.is_bytes(ty) {
+            quote!(#value.into())
+        } else {
+            value.clone()
+        }
+    }
+
     /// Whether callers give it by value.
     pub(crate) fn is_copy(&self, ty: &Type) -> bool {
         match self.schema.resolve(ty) {

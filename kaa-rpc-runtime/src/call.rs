@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kaa_rpc_proto::msgpack::{self, Arguments};
+use kaa_rpc_proto::msgpack::{Arguments, Encoded};
 use kaa_rpc_proto::{Metadata, MetadataError};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 
@@ -200,11 +200,11 @@ impl<A: Arguments, T, F, Y> Call<'_, A, T, F, Y> {
             Ok(metadata) => metadata,
             Err(error) => return InProgress::failed(Error::Unencodable(error.to_string())),
         };
-        let mut arguments = buffers::take();
-        let shape = match msgpack::encode_arguments(&mut arguments, &self.arguments) {
+        let mut arguments = Encoded::new(buffers::take());
+        let shape = match arguments.arguments(&self.arguments) {
             Ok(shape) => shape,
             Err(error) => {
-                buffers::give(arguments);
+                buffers::give(arguments.take_buffer());
                 return InProgress::failed(Error::Unencodable(error.to_string()));
             }
         };

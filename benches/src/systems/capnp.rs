@@ -102,7 +102,7 @@ impl super::Client for Connection {
         })
     }
 
-    fn data(&mut self, data: &[u8]) -> impl Future<Output = Result<Echo<'_>, Error>> + Send {
+    fn data(&mut self, data: &Bytes) -> impl Future<Output = Result<Echo<'_>, Error>> + Send {
         SendWrapper::new(async move {
             let mut request = self.client.data_request();
             request.get().set_data(data);

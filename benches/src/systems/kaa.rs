@@ -281,7 +281,7 @@ impl super::Client for Client {
         }))
     }
 
-    async fn data(&mut self, data: &[u8]) -> Result<super::Echo<'_>, Error> {
+    async fn data(&mut self, data: &Bytes) -> Result<super::Echo<'_>, Error> {
         Ok(super::Echo::Bytes(self.proxy.data(data).await?))
     }
 

@@ -141,10 +141,9 @@ impl Client for Connection {
         Ok(Echo::Text(back.await?))
     }
 
-    async fn data(&mut self, data: &[u8]) -> Result<Echo<'_>, Error> {
-        let data = Bytes::copy_from_slice(data);
+    async fn data(&mut self, data: &Bytes) -> Result<Echo<'_>, Error> {
         Ok(Echo::Bytes(
-            self.client.data(context::current(), data).await?,
+            self.client.data(context::current(), data.clone()).await?,
         ))
     }
 

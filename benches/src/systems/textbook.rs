@@ -131,7 +131,7 @@ impl Client for Connection {
         self.call(text.as_bytes()).await
     }
 
-    async fn data(&mut self, data: &[u8]) -> Result<Echo<'_>, Error> {
+    async fn data(&mut self, data: &Bytes) -> Result<Echo<'_>, Error> {
         self.call(data).await
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use kaa_rpc_runtime::Bytes;
+use prost::bytes::Bytes;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -159,11 +159,10 @@ impl Client for Connection {
         ))
     }
 
-    async fn data(&mut self, data: &[u8]) -> Result<Echo<'_>, Error> {
-        let data = Bytes::copy_from_slice(data);
-        Ok(Echo::Bytes(
-            self.client.data(Data { data }).await?.into_inner().data,
-        ))
+    async fn data(&mut self, data: &kaa_rpc_runtime::Bytes) -> Result<Echo<'_>, Error> {
+        let data = data.clone().into();
+        let back = self.client.data(Data { data }).await?.into_inner().data;
+        Ok(Echo::Bytes(back.into()))
     }
 
     async fn album(&mut self) -> Result<bool, Error> {

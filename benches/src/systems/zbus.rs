@@ -77,7 +77,7 @@ impl Client for EchoProxy<'static> {
         Ok(super::Echo::Text(EchoProxy::text(self, text).await?))
     }
 
-    async fn data(&mut self, data: &[u8]) -> Result<super::Echo<'_>, Error> {
+    async fn data(&mut self, data: &Bytes) -> Result<super::Echo<'_>, Error> {
         let back = EchoProxy::data(self, Slice::new(data)).await?;
         Ok(super::Echo::Bytes(Bytes::from(back.into_vec())))
     }

@@ -69,15 +69,7 @@ impl<'a> Parameters<'a> {
 
     /// The type of the arguments where a tuple does.
     pub(super) fn tuple(self) -> TokenStream {
-        let module = self.module;
-        let members = self.required().map(|(parameter, _)| {
-            if module.is_bytes(&parameter.ty) {
-                names!(module; codegen);
-                quote!(#codegen::AsBytes<'a>)
-            } else {
-                self.held(parameter)
-            }
-        });
+        let members = self.required().map(|(parameter, _)| self.held(parameter));
         quote!((#(#members,)*))
     }
 
@@ -85,7 +77,7 @@ impl<'a> Parameters<'a> {
     pub(super) fn tuple_value(self) -> TokenStream {
         let members = self
             .required()
-            .map(|(parameter, name)| self.encodable(parameter, &self.given(parameter, name)));
+            .map(|(parameter, name)| self.given(parameter, name));
         quote!((#(#members,)*))
     }
 
@@ -101,7 +93,7 @@ impl<'a> Parameters<'a> {
                 let number = Literal::u8_unsuffixed(u8::try_from(number).unwrap_or(u8::MAX));
                 quote!(#codegen::StreamArgument(#number))
             }
-            None => quote!(#name),
+            None => self.module.keep(&parameter.ty, &quote!(#name)),
         }
     }
 
@@ -109,17 +101,6 @@ impl<'a> Parameters<'a> {
     pub(super) fn streams(self) -> impl Iterator<Item = (&'a Parameter, &'a Ident)> {
         self.required()
             .filter(move |(parameter, _)| self.module.is_stream(&parameter.ty))
-    }
-
-    /// `value` in the form that is written.
-    fn encodable(self, parameter: &Parameter, value: &TokenStream) -> TokenStream {
-        if self.module.is_bytes(&parameter.ty) {
-            let module = self.module;
-            names!(module; codegen);
-            quote!(#codegen::AsBytes(#value))
-        } else {
-            value.clone()
-        }
     }
 
     /// The type that holds the arguments where a tuple does not do.
@@ -144,10 +125,10 @@ impl<'a> Parameters<'a> {
                 names!(module; codegen);
                 quote!(#codegen::StreamArgument)
             }
-            ParameterKind::Required => module.borrowed(&parameter.ty),
+            ParameterKind::Required => module.kept(&parameter.ty),
             ParameterKind::Optional(_) => {
                 names!(module; Option);
-                let ty = module.borrowed(&parameter.ty);
+                let ty = module.kept(&parameter.ty);
                 quote!(#Option<#ty>)
             }
             ParameterKind::Rest => {
@@ -173,9 +154,11 @@ impl<'a> Parameters<'a> {
         let fields = self.each().map(|(parameter, names)| {
             let name = &names.variable;
             match parameter.kind {
-                ParameterKind::Required if module.is_stream(&parameter.ty) => {
-                    let number = self.given(parameter, name);
-                    quote!(#name: #number)
+                ParameterKind::Required
+                    if module.is_stream(&parameter.ty) || module.is_bytes(&parameter.ty) =>
+                {
+                    let value = self.given(parameter, name);
+                    quote!(#name: #value)
                 }
                 ParameterKind::Required => quote!(#name),
                 ParameterKind::Optional(_) => quote!(#name: None),
@@ -216,13 +199,7 @@ impl<'a> Parameters<'a> {
         let wire_name = &parameter.name;
         match parameter.kind {
             ParameterKind::Required => {
-                let value = self.encodable(parameter, &quote!(self.#variable));
-                quote!(out.positional(&#value)?;)
-            }
-            ParameterKind::Optional(_) if self.module.is_bytes(&parameter.ty) => {
-                let module = self.module;
-                names!(module; codegen);
-                quote!(out.optional(#wire_name, self.#variable.map(#codegen::AsBytes))?;)
+                quote!(out.positional(&self.#variable)?;)
             }
             ParameterKind::Optional(_) => quote!(out.optional(#wire_name, self.#variable)?;),
             ParameterKind::Rest => {

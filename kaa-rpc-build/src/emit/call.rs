@@ -78,7 +78,7 @@ impl CallType<'_> {
         } = self.parameters;
         let docs = self.function_docs();
         let required = self.parameters.required().map(|(parameter, name)| {
-            let ty = module.borrowed(&parameter.ty);
+            let ty = module.given(&parameter.ty);
             quote!(#name: #ty)
         });
         let required: Vec<TokenStream> = required.collect();
@@ -258,11 +258,12 @@ impl CallType<'_> {
                 )
             }
             ParameterKind::Required | ParameterKind::Optional(_) => {
-                let ty = module.borrowed(&parameter.ty);
+                let ty = module.given(&parameter.ty);
+                let value = module.keep(&parameter.ty, &quote!(#variable));
                 return quote! {
                     #docs
                     pub fn #setter(mut self, #variable: #ty) -> Self {
-                        self.0.arguments().#variable = Some(#variable);
+                        self.0.arguments().#variable = Some(#value);
                         self
                     }
                 };

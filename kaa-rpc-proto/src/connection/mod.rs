@@ -27,6 +27,8 @@ mod room;
 
 use std::io::IoSlice;
 
+use bytes::Bytes;
+
 use crate::error::Violation;
 use crate::frame::{CallHead, CallId, Frame, ID_BYTES, LENGTH_BYTES, MAX_NAME};
 use crate::handshake::Opened;
@@ -105,7 +107,7 @@ impl Connection {
         arguments: impl Into<Payload<'a>>,
     ) -> Result<CallId, CannotCall> {
         let arguments = arguments.into();
-        let length = self.admit(Frame::overhead(head), head, arguments.bytes())?;
+        let length = self.admit(Frame::overhead(head), head, arguments.len())?;
         let peer = *self.peer();
         let id = self
             .outgoing
@@ -132,7 +134,7 @@ impl Connection {
         debug_assert_eq!(head.streams, 0, "oneway calls have no streams");
         let arguments = arguments.into();
         // The frame of a call is as long, but for the id that this one has not.
-        let cost = self.admit(Frame::overhead(head) - ID_BYTES, head, arguments.bytes())?;
+        let cost = self.admit(Frame::overhead(head) - ID_BYTES, head, arguments.len())?;
         self.outgoing.start_oneway(cost, self.queued);
         let head = *head;
         self.push_with(arguments, |arguments| Frame::Oneway { head, arguments });
@@ -144,7 +146,7 @@ impl Connection {
         &self,
         overhead: usize,
         head: &CallHead<'_>,
-        arguments: &[u8],
+        arguments: usize,
     ) -> Result<u32, CannotCall> {
         if self.is_closing() {
             return Err(CannotCall::Closing);
@@ -152,7 +154,7 @@ impl Connection {
         if head.name.is_empty() || head.name.len() > MAX_NAME {
             return Err(CannotCall::BadName);
         }
-        let length = overhead + arguments.len() - LENGTH_BYTES;
+        let length = overhead + arguments - LENGTH_BYTES;
         let length = self.check_length(length).map_err(CannotCall::TooLarge)?;
         let cost = outgoing::cost(length, head.streams, self.peer());
         let max_request_bytes = self.peer().max_request_bytes;
@@ -202,7 +204,7 @@ impl Connection {
         value: impl Into<Payload<'a>>,
     ) -> Result<(), TooLarge> {
         let value = value.into();
-        self.check_length(value.bytes().len().saturating_add(5))?;
+        self.check_length(value.len().saturating_add(5))?;
         if self.incoming.is_live(id) {
             self.push_with(value, |value| Frame::Result { id, value });
             self.incoming.end(id, self.queued);
@@ -443,6 +445,7 @@ impl Connection {
             }
             Payload::Given(buffer) => self.out.push(&frame(buffer)),
             Payload::Lent(bytes) => self.out.push(&frame(bytes)),
+            Payload::Shared(encoded) => self.out.push_shared(&frame(&[]), encoded),
         };
         self.queued += length as u64;
     }
@@ -484,6 +487,12 @@ impl Connection {
         self.out.give_back();
         self.wrote(taken);
         Ok(self.out.is_empty())
+    }
+
+    /// What [`Self::write_to`] has written that others own, too. To be dropped where their code may run.
+    #[inline]
+    pub fn take_spent(&mut self) -> Option<Vec<Bytes>> {
+        self.out.take_spent()
     }
 
     /// Gives a large output buffer back that is empty: an idle connection owns none.

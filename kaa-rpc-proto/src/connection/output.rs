@@ -2,8 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Deref;
+
+use bytes::Bytes;
 
 use crate::frame::Frame;
+use crate::msgpack::{Encoded, Part};
 
 /// A payload from this size on is not copied between the frames: beside that, writing one segment more costs
 /// little.
@@ -45,13 +49,39 @@ pub enum Payload<'a> {
     /// To be taken, if it has [`LARGE_PAYLOAD`] bytes or more; an empty buffer is left then. Else it is copied,
     /// and the buffer can be used again.
     Given(&'a mut Vec<u8>),
+    /// To be copied, but for what it shares.
+    Shared(&'a Encoded),
 }
 
 impl Payload<'_> {
-    pub(super) fn bytes(&self) -> &[u8] {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
         match self {
-            Self::Lent(bytes) => bytes,
-            Self::Given(buffer) => buffer,
+            Self::Lent(bytes) => bytes.len(),
+            Self::Given(buffer) => buffer.len(),
+            Self::Shared(encoded) => encoded.len(),
+        }
+    }
+}
+
+impl<'a> From<&'a Encoded> for Payload<'a> {
+    #[inline]
+    fn from(encoded: &'a Encoded) -> Self {
+        if encoded.is_shared() {
+            Self::Shared(encoded)
+        } else {
+            Self::Lent(encoded.buffer())
+        }
+    }
+}
+
+impl<'a> From<&'a mut Encoded> for Payload<'a> {
+    #[inline]
+    fn from(encoded: &'a mut Encoded) -> Self {
+        if encoded.is_shared() {
+            Self::Shared(encoded)
+        } else {
+            Self::Given(encoded.buffer_mut())
         }
     }
 }
@@ -89,14 +119,33 @@ pub struct Output {
     written: usize,
     large: VecDeque<Large>,
     buffers: Buffers,
+    /// What others own, too, and was written: whoever takes it may run code of theirs, and drops it.
+    spent: Vec<Bytes>,
 }
 
 #[derive(Debug)]
 struct Large {
     /// Comes before this index of `bytes`.
     before: usize,
-    payload: Vec<u8>,
+    payload: Segment,
     written: usize,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Own(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Deref for Segment {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl Output {
@@ -138,12 +187,31 @@ impl Output {
         let begin = bytes.len();
         frame.encode_before(payload.len(), bytes);
         let length = bytes.len() - begin + payload.len();
+        self.push_segment(Segment::Own(payload));
+        length
+    }
+
+    /// The same for a payload that shares bytes with others, which are not copied.
+    pub(super) fn push_shared(&mut self, frame: &Frame<'_>, payload: &Encoded) -> usize {
+        let bytes = self.bytes();
+        let begin = bytes.len();
+        frame.encode_before(payload.len(), bytes);
+        let length = bytes.len() - begin + payload.len();
+        for part in payload.parts() {
+            match part {
+                Part::Copied(bytes) => self.bytes.extend_from_slice(bytes),
+                Part::Shared(bytes) => self.push_segment(Segment::Shared(bytes.clone())),
+            }
+        }
+        length
+    }
+
+    fn push_segment(&mut self, payload: Segment) {
         self.large.push_back(Large {
             before: self.bytes.len(),
             payload,
             written: 0,
         });
-        length
     }
 
     #[inline]
@@ -224,11 +292,22 @@ impl Output {
             if self.written < one.before || one.written < one.payload.len() {
                 return None;
             }
-            if let Some(one) = self.large.pop_front() {
-                (self.buffers.give)(one.payload);
+            match self.large.pop_front().map(|one| one.payload) {
+                Some(Segment::Own(buffer)) => (self.buffers.give)(buffer),
+                Some(Segment::Shared(bytes)) => self.spent.push(bytes),
+                None => {}
             }
         }
         Some(count)
+    }
+
+    /// What others own, too, and was written. To be dropped where their code may run.
+    #[inline]
+    pub fn take_spent(&mut self) -> Option<Vec<Bytes>> {
+        match self.spent.is_empty() {
+            true => None,
+            false => Some(std::mem::take(&mut self.spent)),
+        }
     }
 
     /// Takes up to `count` bytes out of it, as if they had been written.

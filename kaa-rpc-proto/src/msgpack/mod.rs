@@ -20,18 +20,18 @@ mod error;
 mod key;
 mod scan;
 mod shape;
+mod shared;
 mod timestamp;
 mod token;
 mod value;
 
-pub use bytes::Bytes;
-
 pub use arguments::{ArgumentError, ArgumentReader, Arguments, Encoder, Kwargs, encode_arguments};
 pub use de::{Decoder, from_slice};
-pub use encode::{AsBytes, EncodeError, encode, encode_measured, to_vec};
+pub use encode::{AsBytes, EncodeError, Encoded, Part, encode, encode_measured, to_vec};
 pub use error::DecodeError;
 pub use scan::{ScanError, ScanLimits, scan, scan_arguments, skip};
 pub use shape::{Exceeded, Shape};
+pub use shared::{Bytes, BytesArgument, lend};
 pub use timestamp::{ParseTimestampError, Timestamp, TimestampOutOfRange};
 pub use value::{Integer, Value};
 

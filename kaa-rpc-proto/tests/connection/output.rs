@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 
 use kaa_rpc_proto::frame::{CallHead, Frame, Split, split};
+use kaa_rpc_proto::msgpack::{Bytes, Encoded};
 use kaa_rpc_proto::{Connection, LARGE_PAYLOAD, Limits, Output};
 use proptest::prelude::*;
 
@@ -97,17 +98,36 @@ fn writing_in_place_keeps_what_was_not_taken() {
     assert!(!server.connection.has_output());
 }
 
-/// Calls with payloads of these sizes, which are given or lent.
-fn calls(sizes: &[usize], given: bool) -> Connection {
+/// How a payload comes to the connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum As {
+    Lent,
+    Given,
+    Shared,
+}
+
+/// The bytes of a value of this size, nearly all of which are shared if it is large.
+fn payload(number: usize, size: usize) -> Encoded {
+    let mut encoded = Encoded::default();
+    let data = Bytes::from(vec![number as u8; size]);
+    encoded.value(&(number, data, "end")).unwrap();
+    encoded
+}
+
+/// Calls with payloads of these sizes.
+fn calls(sizes: &[usize], how: As) -> Connection {
     let mut connection = Connection::new(handshake(Limits::default(), Limits::default()).0);
     for (number, &size) in sizes.iter().enumerate() {
-        let mut payload = vec![number as u8; size];
+        let encoded = payload(number, size);
+        let mut bytes = encoded.contiguous().into_owned();
         let head = CallHead::new("f");
-        if given {
-            connection.call(0, &head, &mut payload).unwrap();
-            assert_eq!(payload.is_empty(), size == 0 || size >= LARGE_PAYLOAD);
-        } else {
-            connection.call(0, &head, &payload).unwrap();
+        match how {
+            As::Lent => _ = connection.call(0, &head, &bytes).unwrap(),
+            As::Given => {
+                connection.call(0, &head, &mut bytes).unwrap();
+                assert_eq!(bytes.is_empty(), encoded.len() >= LARGE_PAYLOAD);
+            }
+            As::Shared => _ = connection.call(0, &head, &encoded).unwrap(),
         }
     }
     connection
@@ -128,13 +148,14 @@ proptest! {
         sizes in sizes(),
         steps in prop::collection::vec(1..3 * LARGE_PAYLOAD, 1..8),
         in_place in any::<bool>(),
+        how in prop::sample::select(vec![As::Given, As::Shared]),
     ) {
         let mut expected = Output::default();
-        calls(&sizes, false).take_output(&mut expected);
+        calls(&sizes, As::Lent).take_output(&mut expected);
         let length = expected.len();
         let expected = expected.take(length);
 
-        let mut connection = calls(&sizes, true);
+        let mut connection = calls(&sizes, how);
         prop_assert_eq!(connection.output_len(), length);
         let mut output = Output::default();
         if !in_place {
@@ -162,5 +183,23 @@ proptest! {
             prop_assert!(got.len() < length);
         }
         prop_assert!(got == expected);
+    }
+}
+
+/// Whoever else has bytes may run code when the last of them goes: they are not dropped where they are written.
+#[test]
+fn what_others_own_is_given_back_when_it_was_written() {
+    let data = Bytes::from(vec![7; LARGE_PAYLOAD]);
+    let mut encoded = Encoded::default();
+    encoded.arguments(&(&data, 1, &data)).unwrap();
+    let mut connection = Connection::new(handshake(Limits::default(), Limits::default()).0);
+    connection.call(0, &CallHead::new("f"), &encoded).unwrap();
+    let half = connection.output_len() / 2;
+    let mut spent = 0;
+    for (step, expected) in [(half + 10, 1), (usize::MAX, 2)] {
+        let write = |segments: &[IoSlice<'_>]| Ok::<_, ()>(joined(segments).len().min(step));
+        connection.write_to(write).unwrap();
+        spent += connection.take_spent().unwrap().len();
+        assert_eq!(spent, expected);
     }
 }

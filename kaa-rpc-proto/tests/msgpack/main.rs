@@ -7,6 +7,7 @@ mod encode;
 mod hostile;
 mod properties;
 mod shape;
+mod shared;
 mod timestamp;
 mod value;
 

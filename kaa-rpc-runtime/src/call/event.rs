@@ -1,6 +1,6 @@
 //! Calls whose outcome nobody waits for, and that may not pile up.
 
-use kaa_rpc_proto::msgpack::{self, Arguments, Shape};
+use kaa_rpc_proto::msgpack::{Arguments, Encoded, Shape};
 
 use super::{InProgress, Request, Started};
 use crate::buffers;
@@ -42,15 +42,16 @@ impl<E: Event> Event for Option<E> {
 /// A oneway call that is encoded and can be made on any channel.
 pub(crate) struct EncodedCall<'a> {
     name: &'a str,
-    arguments: Vec<u8>,
+    arguments: Encoded,
     shape: Shape,
     metadata: Vec<u8>,
 }
 
 impl<'a> EncodedCall<'a> {
     pub(crate) fn new(name: &'a str, arguments: &impl Arguments) -> Result<Self, Error> {
-        let mut encoded = Vec::new();
-        let shape = msgpack::encode_arguments(&mut encoded, arguments)
+        let mut encoded = Encoded::default();
+        let shape = encoded
+            .arguments(arguments)
             .map_err(|error| Error::Unencodable(error.to_string()))?;
         Ok(Self {
             name,
@@ -65,12 +66,10 @@ impl<'a> EncodedCall<'a> {
     }
 
     pub(crate) fn start(&self, channel: &Channel) -> InProgress<(), Error, NoItems> {
-        let mut arguments = buffers::take();
-        arguments.extend_from_slice(&self.arguments);
         let shared = channel.shared();
         let mut request = Request {
             name: Name::Any(self.name),
-            arguments,
+            arguments: self.arguments.cloned_in(buffers::take()),
             shape: self.shape,
             metadata: self.metadata.clone(),
             timeout: shared.default_timeout(),

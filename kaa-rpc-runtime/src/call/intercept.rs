@@ -1,5 +1,6 @@
 //! What stands around the calls that this end makes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -119,10 +120,16 @@ impl MadeCall {
         self.request.oneway
     }
 
-    /// The encoded arguments.
+    /// The encoded arguments. Those that share large [`Bytes`](crate::Bytes) are copied into one piece for it.
     #[must_use]
-    pub fn arguments(&self) -> &[u8] {
-        &self.request.arguments
+    pub fn arguments(&self) -> Cow<'_, [u8]> {
+        self.request.arguments.contiguous()
+    }
+
+    /// How many bytes the encoded arguments are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.request.arguments.len()
     }
 
     /// What goes along with it.

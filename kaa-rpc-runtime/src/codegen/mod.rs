@@ -6,7 +6,9 @@ mod record;
 mod unknown;
 mod variants;
 
-pub use kaa_rpc_proto::msgpack::{ArgumentError, ArgumentReader, AsBytes, EncodeError, Encoder};
+pub use kaa_rpc_proto::msgpack::{
+    ArgumentError, ArgumentReader, AsBytes, BytesArgument, EncodeError, Encoder,
+};
 pub use serde;
 
 pub use crate::describe::{Schema, check};

@@ -122,8 +122,8 @@ impl Callers {
             };
             let arguments = &mut request.arguments;
             let arguments = match request.resends {
-                0 => Payload::Given(arguments),
-                _ => Payload::Lent(arguments),
+                0 => Payload::from(arguments),
+                _ => Payload::from(&*arguments),
             };
             match self.send(
                 connection,
@@ -225,8 +225,8 @@ impl Callers {
                 Err(error) => Err(parked.lost().unwrap_or(error)),
                 Ok(()) => {
                     let arguments = match parked.resends {
-                        0 => Payload::Given(&mut parked.arguments),
-                        _ => Payload::Lent(&parked.arguments),
+                        0 => Payload::from(&mut parked.arguments),
+                        _ => Payload::from(&parked.arguments),
                     };
                     let sent = if parked.oneway {
                         connection.oneway(&head, arguments).map(|()| None)
@@ -248,7 +248,7 @@ impl Callers {
             let name = if parked.resends > 0 {
                 parked.name.clone()
             } else {
-                buffers::give(std::mem::take(&mut parked.arguments));
+                buffers::give(parked.arguments.take_buffer());
                 std::mem::take(&mut parked.name)
             };
             let waker = waker.take();
@@ -258,7 +258,7 @@ impl Callers {
                     if detached && !self.streaming.detach(slot) {
                         self.streaming.forget(slot, after);
                         connection.detach(id);
-                        self.slots.remove(slot);
+                        after.drop_slot(self.slots.remove(slot));
                         continue;
                     }
                     Slot::Sent {
@@ -281,12 +281,14 @@ impl Callers {
             let over = matches!(next, Slot::Done(_));
             if over && detached {
                 self.streaming.forget(slot, after);
-                self.slots.remove(slot);
+                after.drop_slot(self.slots.remove(slot));
             } else if let Some(place) = self.slots.get_mut(slot)
                 && let Slot::Parked { parked, .. } = std::mem::replace(place, next)
-                && let Slot::Sent { kept, .. } = place
             {
-                *kept = (parked.resends > 0).then_some(parked);
+                match place {
+                    Slot::Sent { kept, .. } if parked.resends > 0 => *kept = Some(parked),
+                    _ => after.drop_parked(Some(parked)),
+                }
             }
             if over {
                 self.streaming.ended(slot, after);
@@ -339,15 +341,19 @@ impl Callers {
         self.streaming.forget(slot, after);
         self.told.forget(slot);
         match removed {
-            Slot::Sent { id, waker, .. } => {
+            Slot::Sent {
+                id, waker, kept, ..
+            } => {
                 if let Some(connection) = connection {
                     connection.cancel(id);
                 }
+                after.drop_parked(kept);
                 after.discard(waker);
             }
-            Slot::Parked { parked, waker } => {
+            Slot::Parked { mut parked, waker } => {
                 self.waiting.remove(parked.place);
-                buffers::give(parked.arguments);
+                buffers::give(parked.arguments.take_buffer());
+                after.drop_parked(Some(parked));
                 after.discard(waker);
             }
             Slot::Done(ended) => after.drop_outcome(ended),
@@ -377,7 +383,8 @@ impl Callers {
                 if let Some(connection) = connection {
                     connection.detach(*id);
                 }
-                if let Some(Slot::Sent { waker, .. }) = self.slots.try_remove(slot) {
+                if let Some(Slot::Sent { waker, kept, .. }) = self.slots.try_remove(slot) {
+                    after.drop_parked(kept);
                     after.discard(waker);
                 }
             }
@@ -450,12 +457,15 @@ impl Callers {
     /// A final frame came.
     pub(super) fn end(&mut self, token: Token, mut ended: Ended, after: &mut After) {
         if let Some(place) = self.slots.get_mut(token as usize)
-            && let Slot::Sent { waker, time, .. } = place
+            && let Slot::Sent {
+                waker, time, kept, ..
+            } = place
         {
             if let Ended::Failure(_, given) = &mut ended {
                 *given = time.timeout;
             }
             after.wake(waker.take());
+            after.drop_parked(kept.take());
             *place = Slot::Done(ended);
             self.settle_streams(token as usize, after);
         }
@@ -522,7 +532,8 @@ impl Callers {
                 }
                 Slot::Done(_) => continue,
             };
-            *slot = Slot::Done(Ended::Error(timed_out(&name, time.timeout, sent)));
+            let ended = Slot::Done(Ended::Error(timed_out(&name, time.timeout, sent)));
+            after.drop_slot(std::mem::replace(slot, ended));
             over.push(index);
         }
         for index in over {

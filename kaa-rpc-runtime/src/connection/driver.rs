@@ -333,6 +333,7 @@ impl Driver {
     /// The socket took something. If it was all, what was queued meanwhile is next.
     fn wrote(&mut self, count: usize) {
         self.writing.advance(count);
+        drop(self.writing.take_spent());
         self.flushed = false;
         self.vigil.wrote();
         let after = &mut self.after;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kaa_rpc_proto::Token;
-use kaa_rpc_proto::msgpack::Shape;
+use kaa_rpc_proto::msgpack::{Encoded, Shape};
 
 use super::callers::{Callers, Slot, token};
 use super::request::{Ended, Request, Started, Time};
@@ -18,7 +18,7 @@ use crate::error::Error;
 /// What is needed to send a call.
 pub(super) struct Parked {
     pub(super) name: Cow<'static, str>,
-    pub(super) arguments: Vec<u8>,
+    pub(super) arguments: Encoded,
     pub(super) shape: Shape,
     pub(super) metadata: Vec<u8>,
     pub(super) time: Time,
@@ -97,7 +97,8 @@ impl Callers {
                     *kept = Some(parked);
                 }
             }
-            _ => buffers::give(std::mem::take(&mut request.arguments)),
+            // What it shares with others is dropped with the request, without the lock.
+            _ => buffers::give(request.arguments.take_buffer()),
         }
     }
 
@@ -136,7 +137,8 @@ impl Callers {
                 after.wake(waker.take());
                 self.waiting.remove(parked.place);
                 let detached = parked.place.is_detached();
-                *place = Slot::Done(Ended::Error(parked.failure(reason)));
+                let ended = Slot::Done(Ended::Error(parked.failure(reason)));
+                after.drop_slot(std::mem::replace(place, ended));
                 over.push((index, detached));
             }
         }
@@ -205,7 +207,10 @@ impl Callers {
                 continue;
             };
             let waker = waker.take();
-            let kept = kept.take().filter(|_| !self.streaming.has_yielded(index));
+            let mut kept = kept.take();
+            if self.streaming.has_yielded(index) {
+                after.drop_parked(kept.take());
+            }
             let error = match kept {
                 Some(mut parked) => match parked.again(sent, reason) {
                     Ok(()) if next => {
@@ -215,8 +220,15 @@ impl Callers {
                         *place = Slot::Parked { parked, waker };
                         continue;
                     }
-                    Ok(()) => parked.failure(reason),
-                    Err(error) => error,
+                    Ok(()) => {
+                        let error = parked.failure(reason);
+                        after.drop_parked(Some(parked));
+                        error
+                    }
+                    Err(error) => {
+                        after.drop_parked(Some(parked));
+                        error
+                    }
                 },
                 None if sent => Error::ConnectionLost(Arc::clone(reason)),
                 None => Error::NotConnected(Arc::clone(reason)),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kaa_rpc_proto::msgpack::Shape;
+use kaa_rpc_proto::msgpack::{Encoded, Shape};
 use kaa_rpc_proto::{CannotCall, Connection};
 use tokio::time::Instant;
 
@@ -43,8 +43,8 @@ impl Name<'_> {
 /// A call that is to be sent.
 pub(crate) struct Request<'a> {
     pub(crate) name: Name<'a>,
-    /// Encoded, in a buffer of the pool.
-    pub(crate) arguments: Vec<u8>,
+    /// In a buffer of the pool.
+    pub(crate) arguments: Encoded,
     pub(crate) shape: Shape,
     /// Encoded; empty if there is none.
     pub(crate) metadata: Vec<u8>,

@@ -12,8 +12,9 @@ use kaa_rpc_proto::{Connection, Failure, FailureKind, Progress, Token};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::callers::Callers;
+use super::callers::{Callers, Slot};
 use super::inputs::Inputs;
+use super::parked::Parked;
 use super::request::Ended;
 use super::served::{Running, Served};
 use super::session::Session;
@@ -98,6 +99,10 @@ enum Rare {
     Waker(#[expect(dead_code, reason = "dropped")] Waker),
     Outcome(#[expect(dead_code, reason = "dropped")] Ended),
     Running(Running),
+    Parked(#[expect(dead_code, reason = "dropped")] Box<Parked>),
+    Reply(#[expect(dead_code, reason = "dropped")] Reply),
+    Connection(#[expect(dead_code, reason = "dropped")] Box<Connection>),
+    Spent(#[expect(dead_code, reason = "dropped")] Vec<bytes::Bytes>),
 }
 
 impl After {
@@ -120,6 +125,39 @@ impl After {
     /// An outcome may own an error of a user's stream.
     pub(super) fn drop_outcome(&mut self, ended: Ended) {
         self.rare.push(Rare::Outcome(ended));
+    }
+
+    /// What a call was made of may own bytes of a user's.
+    #[inline]
+    pub(super) fn drop_parked(&mut self, parked: Option<Box<Parked>>) {
+        if let Some(parked) = parked
+            && parked.arguments.is_shared()
+        {
+            self.rare.push(Rare::Parked(parked));
+        }
+    }
+
+    /// The same of a call that has ended.
+    pub(super) fn drop_slot(&mut self, slot: Slot) {
+        match slot {
+            Slot::Parked { parked, waker } => {
+                self.drop_parked(Some(parked));
+                self.discard(waker);
+            }
+            Slot::Sent { kept, waker, .. } => {
+                self.drop_parked(kept);
+                self.discard(waker);
+            }
+            Slot::Done(ended) => self.drop_outcome(ended),
+        }
+    }
+
+    /// What was written may be bytes of a user's.
+    #[inline]
+    fn drop_spent(&mut self, connection: &mut Connection) {
+        if let Some(spent) = connection.take_spent() {
+            self.rare.push(Rare::Spent(spent));
+        }
     }
 
     pub(super) fn drop_later(&mut self, running: Running) {
@@ -148,7 +186,12 @@ impl Rare {
         match self {
             Self::Abort(handle) => handle.abort(),
             Self::Running(running) => drop_quietly(running),
-            Self::Waker(_) | Self::Outcome(_) => {}
+            Self::Waker(_)
+            | Self::Outcome(_)
+            | Self::Parked(_)
+            | Self::Reply(_)
+            | Self::Connection(_)
+            | Self::Spent(_) => {}
         }
     }
 }
@@ -211,7 +254,10 @@ impl State {
                 .collect(),
             _ => HashSet::new(),
         };
-        self.phase = Phase::Opening;
+        // What was to be written may be bytes of a user's.
+        if let Phase::Open(connection) = std::mem::replace(&mut self.phase, Phase::Opening) {
+            after.rare.push(Rare::Connection(connection));
+        }
         self.writer = None;
         self.unflushed = false;
         self.writing = false;
@@ -286,18 +332,20 @@ impl State {
         }
         // The rest of a partial write, and an error if it lasts, is the driver's.
         let unflushed = &mut self.unflushed;
-        if alone
-            && let Some(writer) = &self.writer
-            && let Ok(true) = connection.write_to(|segments| {
+        if alone && let Some(writer) = &self.writer {
+            let written = connection.write_to(|segments| {
                 let (count, flushed) = writer.try_write(segments)?;
                 *unflushed |= !flushed;
                 Ok::<_, io::Error>(count)
-            })
-            && !*unflushed
-            && !connection.is_parted()
-        {
-            self.unblock(after);
-            return;
+            });
+            after.drop_spent(connection);
+            if let Ok(true) = written
+                && !*unflushed
+                && !connection.is_parted()
+            {
+                self.unblock(after);
+                return;
+            }
         }
         // Also when this was the last word: the driver closes.
         self.schedule(after);
@@ -344,8 +392,11 @@ impl State {
             let alone = connection.is_idle();
             self.flush(alone, after);
         }
-        if let Reply::Value(buffer, _) = reply {
-            buffers::give(buffer);
+        if let Reply::Value(value, _) = &mut reply {
+            buffers::give(value.take_buffer());
+            if value.is_shared() {
+                after.rare.push(Rare::Reply(reply));
+            }
         }
     }
 }

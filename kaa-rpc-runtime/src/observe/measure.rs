@@ -88,7 +88,7 @@ pub(crate) async fn served(call: ServedCall, next: ServedNext) -> Answer {
 /// Around a call that is made.
 pub(crate) async fn made(call: MadeCall, next: MadeNext) -> CallEnd {
     let function = bounded(call.name(), call.is_declared());
-    let measured = Measured::begin(&CLIENT, function, call.arguments().len());
+    let measured = Measured::begin(&CLIENT, function, call.size());
     let end = next.run(call).await;
     measured.end(end.code(), end.size());
     end

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
-use kaa_rpc_proto::msgpack::{self, Shape};
+use kaa_rpc_proto::msgpack::{self, Encoded, Shape};
 use kaa_rpc_proto::{Failure, FailureKind, MetadataError};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::outcome::{DeclaredError, Fault, Outcome, Throws};
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// The encoded result, in a buffer of the pool.
-    Value(Vec<u8>, Shape),
+    Value(Encoded, Shape),
     /// What went wrong.
     Failure(Box<Failure>),
 }
@@ -49,9 +49,9 @@ impl Reply {
 pub(crate) fn encode<R: Serialize, E: DeclaredError>(outcome: Outcome<R, E>) -> Reply {
     match outcome {
         Ok(result) => {
-            let mut buffer = buffers::take();
-            match msgpack::encode_measured(&mut buffer, &result) {
-                Ok(shape) => Reply::Value(buffer, shape),
+            let mut value = Encoded::new(buffers::take());
+            match value.value(&result) {
+                Ok(shape) => Reply::Value(value, shape),
                 Err(error) => unencodable("result", &error),
             }
         }

@@ -14,6 +14,7 @@ mod elsewhere;
 mod faults;
 mod identity;
 mod order;
+mod owners;
 mod panics;
 mod reentrancy;
 mod secrets;

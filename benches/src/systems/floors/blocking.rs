@@ -5,6 +5,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::thread;
 
+use kaa_rpc_runtime::Bytes;
+
 use super::{HEADER, ROOM, TOGETHER, header, missing};
 use crate::systems::{Client, Echo, Place, System};
 use crate::{Error, process};
@@ -94,7 +96,7 @@ impl Client for Frames {
         self.call(text.as_bytes())
     }
 
-    async fn data(&mut self, data: &[u8]) -> Result<Echo<'_>, Error> {
+    async fn data(&mut self, data: &Bytes) -> Result<Echo<'_>, Error> {
         self.call(data)
     }
 }

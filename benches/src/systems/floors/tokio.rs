@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use ::tokio::net::{TcpListener, TcpStream, UnixStream};
+use kaa_rpc_runtime::Bytes;
 
 use super::{HEADER, ROOM, TOGETHER, header, missing};
 use crate::systems::{Client, Echo, Place, Runtime, System, listen};
@@ -134,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Client for Frame
         self.call(text.as_bytes()).await
     }
 
-    async fn data(&mut self, data: &[u8]) -> Result<Echo<'_>, Error> {
+    async fn data(&mut self, data: &Bytes) -> Result<Echo<'_>, Error> {
         self.call(data).await
     }
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{Arguments, Kwargs};
-use crate::msgpack::encode::{Container, name_twice, patch_head};
+use crate::msgpack::encode::{Container, Shared, encode_sharing, name_twice, patch_head};
 use crate::msgpack::key::{Key, find_duplicate};
-use crate::msgpack::{EncodeError, Shape, encode_measured};
+use crate::msgpack::{EncodeError, Shape};
 
 /// Appends `arguments` to `out`, and gives what a receiver that has limits asks of them.
 ///
@@ -16,16 +16,7 @@ pub fn encode_arguments<A: Arguments + ?Sized>(
     out: &mut Vec<u8>,
     arguments: &A,
 ) -> Result<Shape, EncodeError> {
-    let length = out.len();
-    let mut borrowed = Borrowed {
-        encoder: Encoder::new(std::mem::take(out)),
-        out,
-        length,
-    };
-    arguments.encode(&mut borrowed.encoder)?;
-    borrowed.encoder.complete()?;
-    borrowed.length = borrowed.encoder.buffer.len();
-    Ok(borrowed.encoder.shape)
+    Encoder::encode_all(out, None, arguments)
 }
 
 /// Gives the buffer back, however the encoding ends.
@@ -49,6 +40,7 @@ impl Drop for Borrowed<'_> {
 #[derive(Debug)]
 pub struct Encoder {
     buffer: Vec<u8>,
+    shared: Shared,
     /// Where the head of the list is.
     start: usize,
     positional: usize,
@@ -65,6 +57,7 @@ impl Encoder {
         buffer.push(Container::List.empty());
         Self {
             buffer,
+            shared: Shared::default(),
             start,
             positional: 0,
             named: None,
@@ -76,6 +69,37 @@ impl Encoder {
         }
     }
 
+    /// Appends to `out` all but large bytes, which come into `shared`, if there is such a thing. On an error and when a `Serialize` panics, `out`
+    /// is as it was.
+    #[inline]
+    pub(in crate::msgpack) fn encode_all<A: Arguments + ?Sized>(
+        out: &mut Vec<u8>,
+        shared: Option<&mut Shared>,
+        arguments: &A,
+    ) -> Result<Shape, EncodeError> {
+        let length = out.len();
+        let mut borrowed = Borrowed {
+            encoder: Encoder::new(std::mem::take(out)),
+            out,
+            length,
+        };
+        arguments.encode(&mut borrowed.encoder)?;
+        borrowed.encoder.complete()?;
+        let Encoder {
+            buffer,
+            shared: own,
+            shape,
+            ..
+        } = &mut borrowed.encoder;
+        match shared {
+            // Not replaced, as dropping an empty one costs a call, too.
+            Some(shared) => std::mem::swap(shared, own),
+            None => _ = own.join(buffer, length),
+        }
+        borrowed.length = buffer.len();
+        Ok(*shape)
+    }
+
     /// Adds a positional argument.
     ///
     /// # Errors
@@ -85,7 +109,7 @@ impl Encoder {
         if self.named.is_some() {
             return Err(EncodeError::PositionalAfterNamed);
         }
-        let shape = encode_measured(&mut self.buffer, value)?;
+        let shape = self.value(value)?;
         self.shape = self.shape.and(shape);
         self.positional += 1;
         Ok(())
@@ -102,8 +126,8 @@ impl Encoder {
         value: &T,
     ) -> Result<(), EncodeError> {
         self.begin_named(1)?;
-        let name = encode_measured(&mut self.buffer, name)?;
-        let value = encode_measured(&mut self.buffer, value)?;
+        let name = self.value(name)?;
+        let value = self.value(value)?;
         self.shape = self.shape.and(name).and(value);
         Ok(())
     }
@@ -143,15 +167,22 @@ impl Encoder {
     /// When a name was given twice.
     pub fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
         self.complete()?;
+        self.shared.join(&mut self.buffer, self.start);
         Ok(self.buffer)
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Shape, EncodeError> {
+        encode_sharing(&mut self.buffer, &mut self.shared, value)
     }
 
     fn complete(&mut self) -> Result<(), EncodeError> {
         self.begin_named(0)?;
-        let Some((at, count)) = self.named else {
+        let Some((mut at, count)) = self.named else {
             return Ok(());
         };
         if count > 1 {
+            // Names are looked for where they stand.
+            at = self.shared.join(&mut self.buffer, at);
             let entries = self.buffer.get(at + 1..).unwrap_or_default();
             let count = u32::try_from(count).map_err(|_| EncodeError::TooLong)?;
             // What was just encoded can be read.
@@ -159,7 +190,9 @@ impl Encoder {
                 return Err(name_twice(name));
             }
         }
-        patch_head(&mut self.buffer, at, Container::Map, count)
+        let grown = patch_head(&mut self.buffer, at, Container::Map, count)?;
+        self.shared.shift(at, grown);
+        Ok(())
     }
 
     /// Ends the list, if that is not yet done, and counts `more` entries of the map.
@@ -167,12 +200,13 @@ impl Encoder {
         let (at, count) = match self.named {
             Some(named) => named,
             None => {
-                patch_head(
+                let grown = patch_head(
                     &mut self.buffer,
                     self.start,
                     Container::List,
                     self.positional,
                 )?;
+                self.shared.shift(self.start, grown);
                 let at = self.buffer.len();
                 self.buffer.push(Container::Map.empty());
                 (at, 0)

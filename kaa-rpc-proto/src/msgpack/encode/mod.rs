@@ -1,6 +1,7 @@
 //! Encoding: `rmp-serde` chooses the bytes of scalars and heads; what stands here sees to nesting,
-//! to lengths, and to containers that do not know theirs.
+//! to lengths, to containers that do not know theirs, and to large bytes, which are shared.
 
+mod encoded;
 mod writer;
 
 use std::fmt;
@@ -11,6 +12,9 @@ use self::writer::Writer;
 use super::MAX_NESTING;
 use super::error::printable;
 use super::shape::Shape;
+
+pub(super) use self::encoded::Shared;
+pub use self::encoded::{Encoded, Part};
 
 /// Appends `value` to `out`, as MessagePack.
 ///
@@ -37,6 +41,22 @@ pub fn encode_measured<T: Serialize + ?Sized>(
 ) -> Result<Shape, EncodeError> {
     let start = out.len();
     let mut writer = Writer::new(out);
+    let result = value.serialize(&mut writer).map(|()| writer.shape());
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+/// The same, but for large bytes, which come into `shared` if they can be. On an error, that is not as it was.
+#[inline]
+pub(super) fn encode_sharing<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    shared: &mut Shared,
+    value: &T,
+) -> Result<Shape, EncodeError> {
+    let start = out.len();
+    let mut writer = Writer::sharing(out, shared);
     let result = value.serialize(&mut writer).map(|()| writer.shape());
     if result.is_err() {
         out.truncate(start);
@@ -150,13 +170,14 @@ impl Container {
 }
 
 /// Puts `count` into the head that stands at `at`, where [`Container::empty`] was written. What
-/// follows it is shifted if the head needs more than one byte.
+/// follows it is shifted if the head needs more than one byte; gives by how many.
+#[inline]
 pub(super) fn patch_head(
     out: &mut Vec<u8>,
     at: usize,
     container: Container,
     count: usize,
-) -> Result<(), EncodeError> {
+) -> Result<usize, EncodeError> {
     // The common case, without a shift.
     let room = if container == Container::Text { 31 } else { 15 };
     if let Ok(small) = u8::try_from(count)
@@ -164,8 +185,18 @@ pub(super) fn patch_head(
         && let Some(head) = out.get_mut(at)
     {
         *head = container.empty() | small;
-        return Ok(());
+        return Ok(0);
     }
+    patch_long(out, at, container, count)
+}
+
+#[cold]
+fn patch_long(
+    out: &mut Vec<u8>,
+    at: usize,
+    container: Container,
+    count: usize,
+) -> Result<usize, EncodeError> {
     let count = u32::try_from(count).map_err(|_| EncodeError::TooLong)?;
     let mut head = [0; 5];
     let mut rest = head.as_mut_slice();
@@ -176,8 +207,9 @@ pub(super) fn patch_head(
         Container::Text => rmp::encode::write_str_len(&mut rest, count),
     };
     let unused = rest.len();
-    out.splice(at..=at, head.into_iter().take(head.len() - unused));
-    Ok(())
+    let length = head.len() - unused;
+    out.splice(at..=at, head.into_iter().take(length));
+    Ok(length - 1)
 }
 
 /// A name that is given twice, told so.

@@ -4,15 +4,20 @@ use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer, ser};
 
+use super::encoded::Shared;
 use super::{Container, EncodeError, patch_head};
+use crate::LARGE_PAYLOAD;
 use crate::msgpack::MAX_NESTING;
 use crate::msgpack::scan::{ScanLimits, scan};
 use crate::msgpack::shape::Shape;
+use crate::msgpack::shared::owned;
 use crate::msgpack::timestamp::EXTENSION;
 
 /// Writes one value after the other.
 pub(super) struct Writer<'a> {
     inner: rmp_serde::Serializer<&'a mut Vec<u8>>,
+    /// Where large bytes go that need not be copied.
+    shared: Option<&'a mut Shared>,
     /// How many more lists and maps may be opened inside each other.
     nesting_left: u32,
     /// The smallest value that it had.
@@ -24,8 +29,18 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self::with(out, None)
+    }
+
+    /// One that does not copy large bytes that can be shared.
+    pub(super) fn sharing(out: &'a mut Vec<u8>, shared: &'a mut Shared) -> Self {
+        Self::with(out, Some(shared))
+    }
+
+    fn with(out: &'a mut Vec<u8>, shared: Option<&'a mut Shared>) -> Self {
         Self {
             inner: rmp_serde::Serializer::new(out),
+            shared,
             nesting_left: MAX_NESTING,
             deepest: MAX_NESTING,
             contents: 0,
@@ -42,6 +57,22 @@ impl<'a> Writer<'a> {
 
     fn out(&mut self) -> &mut Vec<u8> {
         self.inner.get_mut()
+    }
+
+    /// Shares bytes instead of copying them, if their owner is known. Not inlined, for the sake of small ones.
+    #[cold]
+    fn share(&mut self, value: &[u8]) -> bool {
+        let (Some(shared), Ok(length)) = (&mut self.shared, u32::try_from(value.len())) else {
+            return false;
+        };
+        let Some(bytes) = owned(value) else {
+            return false;
+        };
+        let out = self.inner.get_mut();
+        // To a vector, everything can be written.
+        _ = rmp::encode::write_bin_len(out, length);
+        shared.push(out.len(), bytes);
+        true
     }
 
     fn open(&mut self, levels: u32) -> Result<(), EncodeError> {
@@ -82,6 +113,16 @@ impl<'a> Writer<'a> {
             values: 0,
             levels,
         })
+    }
+
+    /// Says how many items there are in a container that did not know.
+    #[inline(never)]
+    fn patch(&mut self, at: usize, container: Container, items: usize) -> Result<(), EncodeError> {
+        let grown = patch_head(self.out(), at, container, items)?;
+        if let Some(shared) = &mut self.shared {
+            shared.shift(at, grown);
+        }
+        Ok(())
     }
 
     /// Writes the head of a map of one entry and its key.
@@ -151,6 +192,9 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
         check_length(value.len())?;
+        if value.len() >= LARGE_PAYLOAD && self.share(value) {
+            return Ok(());
+        }
         Ok(self.inner.serialize_bytes(value)?)
     }
 
@@ -160,7 +204,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         write!(Text(self.out()), "{value}")
             .map_err(|_| EncodeError::Custom("a value failed to write itself".to_owned()))?;
         let length = self.out().len() - at - 1;
-        patch_head(self.out(), at, Container::Text, length)
+        patch_head(self.out(), at, Container::Text, length).map(drop)
     }
 
     #[inline]
@@ -330,7 +374,7 @@ impl Contents<'_, '_> {
             return Err(EncodeError::Custom(message.to_owned()));
         }
         match self.length {
-            None => patch_head(self.writer.out(), self.at, self.container, self.values),
+            None => self.writer.patch(self.at, self.container, self.values),
             Some(said) if said as usize == self.values => Ok(()),
             Some(said) => {
                 let gave = u32::try_from(self.values).unwrap_or(u32::MAX);

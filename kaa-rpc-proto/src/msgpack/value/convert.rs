@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-
-use super::{Integer, Timestamp, Value};
+use super::{Bytes, Integer, Timestamp, Value};
 
 macro_rules! from {
     ($($type:ty: $value:ident => $result:expr;)*) => {$(

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Integer, Timestamp, Value};
+use super::{Bytes, Integer, Timestamp, Value};
 
 /// Items for which room is made before they have come: a format could claim any number.
 const MAX_ROOM: usize = 1024;
@@ -30,7 +29,7 @@ impl Serialize for Value {
             Self::F32(value) => serializer.serialize_f32(*value),
             Self::F64(value) => serializer.serialize_f64(*value),
             Self::String(value) => serializer.serialize_str(value),
-            Self::Bytes(value) => serializer.serialize_bytes(value),
+            Self::Bytes(value) => value.serialize(serializer),
             Self::List(items) => serializer.collect_seq(items),
             Self::Map(entries) => serializer.collect_map(entries.iter().map(|(k, v)| (k, v))),
             Self::Timestamp(value) => value.serialize(serializer),

@@ -7,11 +7,10 @@ mod print;
 
 use std::hash::{Hash, Hasher};
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{DecodeError, EncodeError, Timestamp, from_slice, to_vec};
+use super::{Bytes, DecodeError, EncodeError, Timestamp, from_slice, to_vec};
 
 pub use integer::Integer;
 
