@@ -284,14 +284,24 @@ impl<'a> Frame<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(bytes);
         let frame = match reader.u8()? {
+            // Those that calls are made of take all that there is, and go the short way.
             CALL => {
                 let id = reader.u32()?;
                 let head = CallHead::decode(&mut reader)?;
-                Self::Call {
+                let arguments = reader.all();
+                return Ok(Self::Call {
                     id,
                     head,
-                    arguments: reader.all(),
-                }
+                    arguments,
+                });
+            }
+            RESULT => {
+                let (id, value) = (reader.u32()?, reader.all());
+                return Ok(Self::Result { id, value });
+            }
+            YIELD => {
+                let (id, value) = (reader.u32()?, reader.all());
+                return Ok(Self::Yield { id, value });
             }
             ONEWAY => {
                 let head = CallHead::decode(&mut reader)?;
@@ -303,17 +313,9 @@ impl<'a> Frame<'a> {
                     arguments: reader.all(),
                 }
             }
-            RESULT => Self::Result {
-                id: reader.u32()?,
-                value: reader.all(),
-            },
             ERROR => Self::Error {
                 id: reader.u32()?,
                 failure: reader.all(),
-            },
-            YIELD => Self::Yield {
-                id: reader.u32()?,
-                value: reader.all(),
             },
             CREDIT => Self::Credit {
                 id: reader.u32()?,
