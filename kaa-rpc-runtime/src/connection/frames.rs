@@ -9,10 +9,15 @@ use tokio::time::Instant;
 use super::driver::{CALLS_A_TURN, Driver, Pass, violation};
 use super::inputs::CallRef;
 use super::request::{Ended, Kept};
-use super::state::{Closing, in_time};
+use super::served::Answer;
+use super::shared::Shared;
+use super::state::{After, Closing, State, in_time};
 use crate::buffers;
 use crate::close::CloseReason;
 use crate::serve::dispatch::Dispatched;
+
+/// So many frames are handled before other threads may have the lock.
+const FRAMES_LOCKED: usize = 16;
 
 impl Driver {
     /// Handles the frames at the beginning of `bytes`; keeps what is left.
@@ -20,16 +25,11 @@ impl Driver {
         let began = Instant::now();
         self.vigil.read(began);
         self.dispatcher.read(began);
-        let mut result = Ok(());
-        while pass.calls < CALLS_A_TURN && result.is_ok() {
-            result = match frame::split(bytes, self.max_frame()) {
-                Ok(Split::Incomplete(_)) => break,
-                Ok(Split::Frame(body, consumed)) => {
-                    bytes = bytes.get(consumed..).unwrap_or_default();
-                    self.handle_frame(body, pass)
-                }
-                Err(error) => Err(error),
-            };
+        let mut answer = None;
+        let result = self.handle_frames(&mut bytes, pass, &mut answer);
+        if let Some(answer) = answer {
+            let session = self.dispatcher.session();
+            answer.give(session, &mut self.shared.lock(), &mut self.after);
         }
         if pass.calls > 0 {
             self.dispatcher.took(began.elapsed());
@@ -100,96 +100,139 @@ impl Driver {
         Ok(())
     }
 
-    fn handle_frame(&mut self, body: &[u8], pass: &mut Pass) -> Result<(), Violation> {
-        let frame = Frame::decode(body)?;
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let after = &mut self.after;
-        let mut guard = self.shared.lock();
-        let state = &mut *guard;
-        let Some(connection) = state.phase.connection() else {
-            return Ok(());
-        };
-        match connection.handle(&frame, length)? {
-            Event::Call {
-                id,
-                cost,
-                head,
-                arguments,
-                number,
-            } => {
-                drop(guard);
-                pass.calls += 1;
-                let call = CallRef {
+    /// Handles whole frames at the beginning of `bytes`, and takes them off. The `answer` to the last call is still to
+    /// be given.
+    ///
+    /// To take the lock is a good part of the work for a small frame. So it is kept from one to the next, except
+    /// while a handler runs, and the answer to a call waits until it is taken for what comes next.
+    fn handle_frames(
+        &mut self,
+        bytes: &mut &[u8],
+        pass: &mut Pass,
+        answer: &mut Option<Answer>,
+    ) -> Result<(), Violation> {
+        let max_frame = self.max_frame();
+        let Self {
+            shared,
+            dispatcher,
+            after,
+            ..
+        } = self;
+        let mut locked = None;
+        let mut frames_locked = 0;
+        while pass.calls < CALLS_A_TURN
+            && let Split::Frame(body, consumed) = frame::split(bytes, max_frame)?
+        {
+            *bytes = bytes.get(consumed..).unwrap_or_default();
+            let frame = Frame::decode(body)?;
+            let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            let state: &mut State = locked.get_or_insert_with(|| shared.lock());
+            if let Some(answer) = answer.take() {
+                answer.give(dispatcher.session(), state, after);
+            }
+            let Some(connection) = state.phase.connection() else {
+                return Ok(());
+            };
+            match connection.handle(&frame, length)? {
+                Event::Call {
                     id,
+                    cost,
+                    head,
+                    arguments,
                     number,
-                    streams: head.streams,
-                };
-                if let Dispatched::Spawned = self.dispatcher.dispatch(call, cost, &head, arguments)
-                {
-                    pass.spawned += 1;
+                } => {
+                    (locked, frames_locked) = (None, 0);
+                    pass.calls += 1;
+                    let call = CallRef {
+                        id,
+                        number,
+                        streams: head.streams,
+                    };
+                    match dispatcher.dispatch(call, cost, &head, arguments) {
+                        Dispatched::Ended(reply) => *answer = Some(Answer { call, cost, reply }),
+                        Dispatched::Spawned => pass.spawned += 1,
+                        Dispatched::Settled => {}
+                    }
+                }
+                event => {
+                    take_in(shared, state, event, after);
+                    frames_locked += 1;
+                    if frames_locked == FRAMES_LOCKED {
+                        (locked, frames_locked) = (None, 0);
+                    }
                 }
             }
-            Event::Result(token, value) => {
-                if let Some(token) = token {
-                    let value = Kept::from(state.callers.keep(value));
-                    state.callers.end(token, Ended::Value(value), after);
-                }
-                state.unpark(after);
-            }
-            Event::Error(token, failure) => {
-                if let Some(token) = token {
-                    state
-                        .callers
-                        .end(token, Ended::Failure(failure.to_vec(), None), after);
-                }
-                state.unpark(after);
-            }
-            Event::Metadata(token, metadata) => state.callers.told.add(token, metadata),
-            Event::Cancel(id) => {
-                state.served.cancel(id, after);
-                // A function that runs to its end learns of it by its next item.
-                state.inputs.cancel_call(id, after);
-                state.watchers.wake(Some(id), after);
-            }
-            Event::Freed => state.unpark(after),
-            Event::Goodbye(not_run) => {
-                connection.goodbye();
-                let by = in_time(self.shared.close_timeout());
-                let closing = state.closing.get_or_insert(Closing {
-                    by,
-                    local: false,
-                    for_good: false,
-                });
-                let next = self.shared.reconnects() && !closing.for_good;
-                let by = closing.by;
-                state.arm(Some(by), after);
-                let reason = Arc::new(CloseReason::ClosedByPeer);
-                state.callers.not_run(not_run, &reason, next, after);
-                state.callers.refuse_parked(&reason, next, after);
-            }
-            Event::Yield(token, value) => {
-                if let Some(ignored) = state.callers.yielded(token, value, after) {
-                    connection.yields_taken(ignored, 1, value.len() as u64);
-                }
-            }
-            Event::Credit(id) => state.inputs.wake_givers(id, after),
-            Event::Item {
-                id,
-                number,
-                stream,
-                value,
-            } => {
-                if !state.inputs.item(id, stream, value, after) {
-                    connection.stop_stream((id, number), stream);
-                }
-            }
-            Event::End {
-                id, stream, broken, ..
-            } => state.inputs.end(id, stream, broken, after),
-            Event::Grant(token, stream) => state.callers.granted(token, stream, after),
-            Event::Stop(token, stream) => state.callers.stopped(token, stream, after),
-            Event::Liveness | Event::Refused => {}
         }
         Ok(())
+    }
+}
+
+/// What all frames but calls bring about.
+fn take_in(shared: &Shared, state: &mut State, event: Event<'_>, after: &mut After) {
+    let Some(connection) = state.phase.connection() else {
+        return;
+    };
+    match event {
+        Event::Result(token, value) => {
+            if let Some(token) = token {
+                let value = Kept::from(state.callers.keep(value));
+                state.callers.end(token, Ended::Value(value), after);
+            }
+            state.unpark(after);
+        }
+        Event::Error(token, failure) => {
+            if let Some(token) = token {
+                state
+                    .callers
+                    .end(token, Ended::Failure(failure.to_vec(), None), after);
+            }
+            state.unpark(after);
+        }
+        Event::Metadata(token, metadata) => state.callers.told.add(token, metadata),
+        Event::Cancel(id) => {
+            state.served.cancel(id, after);
+            // A function that runs to its end learns of it by its next item.
+            state.inputs.cancel_call(id, after);
+            state.watchers.wake(Some(id), after);
+        }
+        Event::Freed => state.unpark(after),
+        Event::Goodbye(not_run) => {
+            connection.goodbye();
+            let by = in_time(shared.close_timeout());
+            let closing = state.closing.get_or_insert(Closing {
+                by,
+                local: false,
+                for_good: false,
+            });
+            let next = shared.reconnects() && !closing.for_good;
+            let by = closing.by;
+            state.arm(Some(by), after);
+            let reason = Arc::new(CloseReason::ClosedByPeer);
+            state.callers.not_run(not_run, &reason, next, after);
+            state.callers.refuse_parked(&reason, next, after);
+        }
+        Event::Yield(token, value) => {
+            if let Some(ignored) = state.callers.yielded(token, value, after) {
+                connection.yields_taken(ignored, 1, value.len() as u64);
+            }
+        }
+        Event::Credit(id) => state.inputs.wake_givers(id, after),
+        Event::Item {
+            id,
+            number,
+            stream,
+            value,
+        } => {
+            if !state.inputs.item(id, stream, value, after) {
+                connection.stop_stream((id, number), stream);
+            }
+        }
+        Event::End {
+            id, stream, broken, ..
+        } => state.inputs.end(id, stream, broken, after),
+        Event::Grant(token, stream) => state.callers.granted(token, stream, after),
+        Event::Stop(token, stream) => state.callers.stopped(token, stream, after),
+        // A call is dispatched where it is read.
+        Event::Call { .. } | Event::Liveness | Event::Refused => {}
     }
 }

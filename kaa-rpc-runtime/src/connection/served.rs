@@ -408,16 +408,22 @@ impl Responder {
     }
 }
 
-impl Session {
-    /// Answers a call whose handler has ended at its first poll.
-    pub(crate) fn answer(&self, function: &Registration, call: CallRef, cost: u32, reply: Reply) {
-        let reply = self.look_at(function, call, reply);
-        self.shared()
-            .with(|state, after| state.end_call(call, cost, reply, self, after));
-    }
+/// The answer to a call whose handler ended at its first poll.
+pub(super) struct Answer {
+    pub(super) call: CallRef,
+    pub(super) cost: u32,
+    pub(super) reply: Reply,
+}
 
+impl Answer {
+    pub(super) fn give(self, session: &Session, state: &mut State, after: &mut After) {
+        state.end_call(self.call, self.cost, self.reply, session, after);
+    }
+}
+
+impl Session {
     /// Completes a reply before it goes, and counts and reports what has failed.
-    fn look_at(&self, function: &Registration, call: CallRef, reply: Reply) -> Reply {
+    pub(crate) fn look_at(&self, function: &Registration, call: CallRef, reply: Reply) -> Reply {
         let Reply::Failure(failure) = &reply else {
             return reply;
         };

@@ -51,8 +51,9 @@ enum Slow {
 }
 
 /// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dispatched {
+    /// Its handler has ended, and this is to be its answer.
+    Ended(Reply),
     /// It is answered, or waits for an earlier call.
     Settled,
     /// Its handler waits for something and is now a task.
@@ -92,6 +93,10 @@ impl Dispatcher {
     /// Of calls that cannot be run.
     pub(crate) fn bad_calls(&self) -> &Budget {
         &self.bad_calls
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -146,8 +151,7 @@ impl Dispatcher {
                 Dispatched::Settled
             }
             Ok(Begun::Ended(reply)) => {
-                self.session.answer(function, call, cost, reply);
-                Dispatched::Settled
+                Dispatched::Ended(self.session.look_at(function, call, reply))
             }
             Ok(Begun::Waits(handler)) => {
                 let (serial, mode) = (function.serial, function.mode);
