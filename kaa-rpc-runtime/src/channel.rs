@@ -128,6 +128,7 @@ impl Channel {
         F: Future<Output = Result<Opening, ConnectError>> + Send + 'static,
     {
         let runtime = setup.runtime.clone();
+        let turns = setup.turns.upgrade();
         let shared = Shared::new(setup);
         let channel = Self::from_shared(Arc::clone(&shared));
         let attempts = Attempts {
@@ -136,7 +137,11 @@ impl Channel {
             first: first.map(|opening| install(&shared, opening, on_connect.is_some())),
             on_connect,
         };
-        runtime.spawn(keep_connected(shared, attempts));
+        let driving = keep_connected(shared, attempts);
+        match turns {
+            Some(turns) => turns.adopt(driving),
+            None => drop(runtime.spawn(driving)),
+        }
         channel
     }
 

@@ -7,6 +7,7 @@ use kaa_rpc_proto::Limits;
 use kaa_rpc_proto::handshake::{InstanceId, ServiceName};
 use tokio::runtime::Handle;
 
+use crate::blocking::turns::Turns;
 use crate::call::MadeChain;
 use crate::connection::Setup;
 use crate::open::{Announcement, ConnectError};
@@ -94,6 +95,8 @@ pub(crate) struct Side {
     pub(crate) patience: Patience,
     pub(crate) served_chain: ServedChain,
     pub(crate) made_chain: MadeChain,
+    /// Who is to drive the channel, if it gets a thread of its own.
+    pub(crate) turns: Weak<Turns>,
     #[cfg(feature = "tcp")]
     pub(crate) plaintext: bool,
 }
@@ -111,6 +114,7 @@ impl Default for Side {
             patience: Patience::default(),
             served_chain: ServedChain::default(),
             made_chain: MadeChain::default(),
+            turns: Weak::new(),
             #[cfg(feature = "tcp")]
             plaintext: false,
         }
@@ -128,6 +132,7 @@ pub(crate) struct SoundSide {
     patience: Patience,
     served_chain: Option<Arc<ServedChain>>,
     made_chain: Option<Arc<MadeChain>>,
+    turns: Weak<Turns>,
     #[cfg(feature = "tcp")]
     pub(crate) plaintext: bool,
 }
@@ -157,6 +162,7 @@ impl Side {
             patience: self.patience,
             served_chain: (!self.served_chain.is_empty()).then(|| Arc::new(self.served_chain)),
             made_chain: (!self.made_chain.is_empty()).then(|| Arc::new(self.made_chain)),
+            turns: self.turns,
             #[cfg(feature = "tcp")]
             plaintext: self.plaintext,
         })
@@ -179,6 +185,7 @@ impl SoundSide {
             made_chain: self.made_chain.clone(),
             server: Weak::new(),
             runtime,
+            turns: Weak::clone(&self.turns),
         }
     }
 }

@@ -445,6 +445,10 @@ impl Incoming {
         self.live + self.oneways == 0
     }
 
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
     /// The number to say goodbye with, the first time.
     pub(super) fn say_goodbye(&mut self) -> Option<u64> {
         if std::mem::replace(&mut self.goodbye, true) {

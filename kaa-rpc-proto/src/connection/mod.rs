@@ -299,6 +299,12 @@ impl Connection {
         self.outgoing.in_flight()
     }
 
+    /// How many calls of the other end, oneway ones too, were taken in.
+    #[must_use]
+    pub fn calls_received(&self) -> u64 {
+        self.incoming.accepted()
+    }
+
     /// Whether the call `id` of the other end is live.
     #[must_use]
     pub fn serves(&self, id: CallId) -> bool {

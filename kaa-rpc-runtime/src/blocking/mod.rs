@@ -33,6 +33,17 @@
 //! timeouts, and connects anew if the channel is to. So calls go in both directions, and a handler runs also
 //! while other threads wait for calls of theirs. The thread ends with the channel.
 //!
+//! When calls follow each other closely, that thread steps aside, and whoever waits for one drives the channel
+//! meanwhile, which saves the way to another thread and back. It matters in two ways:
+//!
+//! - A handler may run on a thread that waits, not only on the channel's. Such a thread goes on when the handler
+//!   has returned, or awaits something; and if it holds a lock that the handler wants, both stand still, as they
+//!   would if the channel's thread ran it. What blocks or computes for long belongs
+//!   [elsewhere](crate::blocking_params), as always. A thread that is in a span of `tracing` does not run any.
+//! - Between two such calls and for a moment after the last one, nobody drives: two milliseconds at most. So
+//!   much later may a call be sent that was only started, or one of the other end be run. If the other end
+//!   calls, the channel's thread stays for a while.
+//!
 //! The channel can be used from async code all the same, and one that was made there from threads that block.
 //!
 //! # Where not to block
@@ -41,9 +52,11 @@
 //! here therefore panics in async code, and handlers and hooks are such: await the call there. Threads of
 //! [`tokio::task::spawn_blocking`], functions that were registered [as blocking](crate::blocking_params), and blocks of `block_in_place` may block.
 
+mod driven;
 mod iter;
 pub(crate) mod park;
 mod thread;
+pub(crate) mod turns;
 
 use std::future::ready;
 
@@ -148,7 +161,7 @@ impl<P: From<Channel>> ChannelBuilder<P> {
         // Panics where it must, before anything has begun.
         wait(ready(()));
         let builder = self.untyped();
-        thread::open(move || open(builder)).map(P::from)
+        thread::open(move |turns| open(builder.driven_by(turns))).map(P::from)
     }
 }
 
@@ -182,7 +195,11 @@ impl<T: DeserializeOwned, F: FromFailure, Y> InProgress<T, F, Y> {
     /// In async code: await it there.
     #[track_caller]
     pub fn wait(self) -> Result<T, F> {
-        wait(self)
+        match self.turns() {
+            // Interceptors are somebody else's code, which may rely on the runtime that is around.
+            Some(turns) if !self.is_intercepted() => turns.wait(self),
+            turns => turns::wait_beside(turns, self),
+        }
     }
 }
 
@@ -198,7 +215,8 @@ impl<T: DeserializeOwned, F: FromFailure, Y: DeserializeOwned> InProgress<T, F, 
     /// In async code.
     #[track_caller]
     pub fn next_blocking(&mut self) -> Result<Option<Y>, F> {
-        wait(self.next())
+        // Items are read while the thread is busy with those before.
+        turns::wait_beside(self.turns(), self.next())
     }
 
     /// The items that the function yields, each after this thread has waited for it; then the error if the

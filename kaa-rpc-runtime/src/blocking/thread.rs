@@ -4,41 +4,39 @@
 //! channels of others, who know nothing of it, and somebody would have to count who still needs the thread.
 
 use std::io;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use super::turns::Turns;
 use super::wait;
 use crate::channel::Channel;
 use crate::open::ConnectError;
 use crate::status::Status;
 
 /// Opens a channel on a new thread, which lives as long as the channel.
-pub(super) fn open<F>(open: impl FnOnce() -> F + Send + 'static) -> Result<Channel, ConnectError>
+pub(super) fn open<F>(
+    open: impl FnOnce(Weak<Turns>) -> F + Send + 'static,
+) -> Result<Channel, ConnectError>
 where
     F: Future<Output = Result<Channel, ConnectError>>,
 {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ConnectError::Io)?;
+    let turns = Arc::new(Turns::new().map_err(ConnectError::Io)?);
     let (told, opened) = oneshot::channel();
     let drive = move || {
-        let told_status = runtime.block_on(async {
-            let opened = open().await;
-            let status = opened
-                .as_ref()
-                .ok()
-                .map(|channel| channel.shared().status());
-            // If nobody waits for it any more, it is dropped, and closes.
-            let _ = told.send(opened);
-            status
+        let opened = turns.run(open(Arc::downgrade(&turns)));
+        let channel = opened.as_ref().ok().map(|channel| {
+            let shared = channel.shared();
+            (Arc::downgrade(shared), shared.status())
         });
-        if let Some(mut status) = told_status {
-            let _ = runtime.block_on(status.wait_for(Status::is_closed));
-            end(&runtime);
+        // If nobody waits for it any more, it is dropped, and closes.
+        let _ = told.send(opened);
+        if let Some((shared, mut status)) = channel {
+            let received = || shared.upgrade().map_or(0, |shared| shared.received());
+            turns.drive(status.wait_for(Status::is_closed), received);
+            end(turns);
         }
     };
     thread::Builder::new()
@@ -54,11 +52,16 @@ where
 
 /// Lets functions that run to their end, although the channel is closed, do so, and whatever else handlers
 /// have spawned.
-fn end(runtime: &Runtime) {
-    let tasks = runtime.metrics();
+fn end(mut turns: Arc<Turns>) {
     let mut pause = Duration::from_millis(1);
-    while tasks.num_alive_tasks() > 0 {
-        runtime.block_on(async { tokio::time::sleep(pause).await });
+    while turns.is_busy() {
+        turns.run(async { tokio::time::sleep(pause).await });
         pause = (2 * pause).min(Duration::from_millis(100));
+    }
+    // Threads that waited for calls are about to leave. None of them is to be the one who drops the runtime,
+    // for that may take as long as a function that blocks.
+    while let Err(others) = Arc::try_unwrap(turns) {
+        turns = others;
+        thread::sleep(Duration::from_millis(1));
     }
 }

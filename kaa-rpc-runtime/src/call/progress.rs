@@ -13,6 +13,7 @@ use kaa_rpc_proto::msgpack::ScanLimits;
 use kaa_rpc_proto::{Failure, FailureKind, Metadata};
 use serde::de::DeserializeOwned;
 
+use crate::blocking::turns::Turns;
 use crate::buffers;
 use crate::connection::{Ended, Outcome, Reader, Shared};
 use crate::error::{BadResult, Error, FromFailure};
@@ -184,6 +185,19 @@ impl<T, F, Y> InProgress<T, F, Y> {
     pub fn metadata(&self) -> Metadata {
         let decoded = self.metadata.as_deref().map(Metadata::decode);
         decoded.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Who drives the channel, if it has a thread of its own and the call has not ended.
+    pub(crate) fn turns(&self) -> Option<Arc<Turns>> {
+        match &self.state {
+            State::Waiting(shared, _) => shared.turns(),
+            State::Intercepted(call) => call.shared.turns(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_intercepted(&self) -> bool {
+        matches!(self.state, State::Intercepted(_))
     }
 
     /// Cancels the call, as dropping it does.

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use kaa_rpc_proto::handshake::{KeyId, Keys};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
+use crate::blocking::turns::Turns;
 use crate::connection::{Hook, Setup};
 use crate::open::ConnectError;
 use crate::plan::{Plan, To};
@@ -126,6 +127,12 @@ impl<P> ChannelBuilder<P> {
             on_connect: self.on_connect,
             marker: PhantomData,
         }
+    }
+
+    /// The channel is not a task of the runtime around, but driven by those who take turns.
+    pub(crate) fn driven_by(mut self, turns: Weak<Turns>) -> Self {
+        self.side.turns = turns;
+        self
     }
 
     fn address(&mut self, address: &str) -> Result<To, ConnectError> {

@@ -16,6 +16,7 @@ use super::request::{Outcome, Request, Started, timed_out};
 use super::session::Session;
 use super::state::{After, Closing, Phase, State, in_time};
 use crate::attached::Attached;
+use crate::blocking::turns::Turns;
 use crate::call::{Announced, MadeChain};
 use crate::close::CloseReason;
 use crate::error::Error;
@@ -61,6 +62,8 @@ pub(crate) struct Setup {
     /// Whose channel it is, if it is a server's.
     pub(crate) server: Weak<ServerInner>,
     pub(crate) runtime: Handle,
+    /// Who drives the channel, if it has a thread of its own.
+    pub(crate) turns: Weak<Turns>,
 }
 
 impl Shared {
@@ -89,6 +92,17 @@ impl Shared {
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.setup.runtime
+    }
+
+    pub(crate) fn turns(&self) -> Option<Arc<Turns>> {
+        self.setup.turns.upgrade()
+    }
+
+    /// How many calls have come over this connection.
+    pub(crate) fn received(&self) -> u64 {
+        let mut state = self.lock();
+        let connection = state.phase.connection();
+        connection.map_or(0, |connection| connection.calls_received())
     }
 
     pub(crate) fn functions(&self) -> &Registry {
@@ -410,6 +424,9 @@ impl Shared {
             state.arm(Some(by), after);
             state.schedule(after);
         });
+        if let Some(turns) = self.turns() {
+            turns.come_back();
+        }
     }
 
     pub(crate) fn close_timeout(&self) -> Duration {

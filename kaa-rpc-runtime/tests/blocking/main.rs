@@ -8,4 +8,5 @@ mod items;
 mod misuse;
 mod processes;
 mod threads;
+mod turns;
 mod world;

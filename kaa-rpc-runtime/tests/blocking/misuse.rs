@@ -38,11 +38,14 @@ fn panic_of<R>(body: impl FnOnce() -> R) -> String {
 fn async_code_is_told_instead_of_being_blocked() {
     in_time(|| {
         let world = World::new(serving);
+        // By a thread of its own.
+        let driven = world.connect();
         for runtime in runtimes() {
             runtime.block_on(async {
                 let channel = Channel::connect(&world.address, &secret()).await.unwrap();
                 let calls = || channel.rpc::<u64, _>("add", (1, 2));
                 let messages = [
+                    panic_of(|| driven.rpc::<u64, _>("add", (1, 2)).wait()),
                     panic_of(|| calls().wait()),
                     panic_of(|| calls().start().wait()),
                     panic_of(|| calls().items::<u64>().start().next_blocking()),
