@@ -6,6 +6,7 @@ use kaa_benches::compare::{self, Comparison, Entry, Suite};
 use kaa_benches::report::{Goal, Point, Wanted};
 use kaa_benches::sample::Figure::{self, Cpu, Memory, P50, Rate, Throughput};
 use kaa_benches::systems::floors::blocking::Blocking;
+use kaa_benches::systems::floors::cipher::Cipher;
 use kaa_benches::systems::floors::reading::ReadingOnly;
 use kaa_benches::systems::floors::shared::SharedConnection;
 use kaa_benches::systems::floors::tokio as floor1;
@@ -51,7 +52,12 @@ const SUITE: Suite = Suite {
         Comparison {
             title: "1 MiB, one call after the other",
             workload: LARGE,
-            systems: &[Entry::of::<floor1::Unix>(), Entry::of::<kaa::Unix>()],
+            systems: &[
+                Entry::of::<floor1::Unix>(),
+                Entry::of::<kaa::Unix>(),
+                Entry::of::<kaa::Tcp>(),
+                Entry::of::<Cipher>(),
+            ],
         },
         Comparison {
             title: "Numbers that one call yields",
@@ -125,6 +131,12 @@ const SUITE: Suite = Suite {
             of: at::<kaa::Unix>(LARGE, Throughput),
             to: Some(at::<floor1::Unix>(LARGE, Throughput)),
             wanted: Wanted::AtLeast(0.85),
+        },
+        Goal {
+            what: "MB/s of 1 MiB encrypted to what the cipher seals",
+            of: at::<kaa::Tcp>(LARGE, Throughput),
+            to: Some(at::<Cipher>(LARGE, Throughput)),
+            wanted: Wanted::AtLeast(0.20),
         },
         Goal {
             what: "items/s to calls/s of 64 tasks",

@@ -3,6 +3,7 @@
 //! A frame is a header and a payload; with a short text it is 64 bytes, about what a call takes on the wire.
 
 pub mod blocking;
+pub mod cipher;
 pub mod reading;
 pub mod shared;
 pub mod tokio;
