@@ -45,6 +45,9 @@ enum Problem {
 /// Before the words of a type, where they stand for what came.
 const NOT_VALID: &str = "one that is not: ";
 
+/// What came in the place of a string, also if the type itself has found it out.
+pub(super) const NOT_UTF8: &str = "a string that is not UTF-8";
+
 impl DecodeError {
     #[cold]
     pub(super) fn mismatch(
@@ -206,6 +209,7 @@ fn describe(unexpected: &Unexpected<'_>) -> &'static str {
         | Unexpected::NewtypeVariant
         | Unexpected::TupleVariant
         | Unexpected::StructVariant => "a variant",
+        Unexpected::Other(NOT_UTF8) => NOT_UTF8,
         Unexpected::Other(_) => "something else",
     }
 }

@@ -26,7 +26,7 @@ mod token;
 mod value;
 
 pub use arguments::{ArgumentError, ArgumentReader, Arguments, Encoder, Kwargs, encode_arguments};
-pub use de::{Decoder, from_slice};
+pub use de::{Decoder, FIELD_NAME, from_slice};
 pub use encode::{AsBytes, EncodeError, Encoded, Part, encode, encode_measured, to_vec};
 pub use error::DecodeError;
 pub use scan::{ScanError, ScanLimits, scan, scan_arguments, skip};

@@ -7,7 +7,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess};
+use kaa_rpc_proto::msgpack::FIELD_NAME;
+use serde::de::{self, Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// A type that travels as a map by field name.
@@ -117,28 +118,66 @@ pub(super) struct Key {
 impl<'de> de::DeserializeSeed<'de> for Key {
     type Value = usize;
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
         // Not `deserialize_identifier`, which lets some formats give an index.
-        deserializer.deserialize_str(self)
+        deserializer.deserialize_newtype_struct(FIELD_NAME, self)
     }
 }
 
-impl de::Visitor<'_> for Key {
+impl<'de> de::Visitor<'de> for Key {
     type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a field, as a string")
     }
 
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, other: D) -> Result<usize, D::Error> {
+        other.deserialize_str(OtherKey(self))
+    }
+
+    #[inline]
+    fn visit_bytes<E: de::Error>(self, name: &[u8]) -> Result<usize, E> {
+        self.find(name)
+    }
+
     fn visit_str<E: de::Error>(self, name: &str) -> Result<usize, E> {
-        if self.names.get(self.expected) == Some(&name) {
+        self.find(name.as_bytes())
+    }
+}
+
+impl Key {
+    /// A name that is known is UTF-8. To see that first took some 75 instructions for each.
+    #[inline]
+    fn find<E: de::Error>(self, name: &[u8]) -> Result<usize, E> {
+        let expected = self.names.get(self.expected);
+        if expected.is_some_and(|expected| expected.as_bytes() == name) {
             return Ok(self.expected);
         }
-        Ok(self
-            .names
-            .iter()
-            .position(|known| *known == name)
-            .unwrap_or(self.names.len()))
+        let mut names = self.names.iter();
+        match names.position(|known| known.as_bytes() == name) {
+            Some(index) => Ok(index),
+            None if std::str::from_utf8(name).is_ok() => Ok(self.names.len()),
+            None => {
+                let got = Unexpected::Other("a string that is not UTF-8");
+                Err(E::invalid_value(got, &"string"))
+            }
+        }
+    }
+}
+
+/// The same in other formats, some of which would give bytes that are no string.
+struct OtherKey(Key);
+
+impl de::Visitor<'_> for OtherKey {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<usize, E> {
+        self.0.find(name.as_bytes())
     }
 }
 

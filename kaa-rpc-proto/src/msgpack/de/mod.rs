@@ -9,8 +9,14 @@ use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Visitor};
 
 use self::access::{Entries, Items, Strictness};
+use super::error::NOT_UTF8;
 use super::token::{self, Token};
 use super::{DecodeError, MAX_NESTING, ScanError};
+
+/// The newtype as which a type asks for the name of a field that it will compare: it gets the bytes, if the format is
+/// this one, and sees itself to what is no UTF-8 and no name of its own.
+#[doc(hidden)]
+pub const FIELD_NAME: &str = "$kaa::field_name";
 
 /// Decodes a `T` from exactly `bytes`.
 ///
@@ -79,12 +85,23 @@ impl<'de> Decoder<'de> {
         &mut self,
         expected: &'static str,
     ) -> Result<T, DecodeError> {
-        let integer = match self.next()? {
-            Token::Uint(n) => T::try_from(n).ok(),
-            Token::Int(n) => T::try_from(n).ok(),
-            other => return Err(DecodeError::mismatch(expected, other.describe())),
+        let integer = match token::next_if_small(&mut self.rest) {
+            Some(small) => T::try_from(u64::from(small)).ok(),
+            None => self.any_integer(expected)?,
         };
         integer.ok_or_else(|| DecodeError::mismatch(expected, "an integer out of its range"))
+    }
+
+    /// In any form; `None`: out of range.
+    fn any_integer<T: TryFrom<u64> + TryFrom<i64>>(
+        &mut self,
+        expected: &'static str,
+    ) -> Result<Option<T>, DecodeError> {
+        match self.next()? {
+            Token::Uint(n) => Ok(T::try_from(n).ok()),
+            Token::Int(n) => Ok(T::try_from(n).ok()),
+            other => Err(DecodeError::mismatch(expected, other.describe())),
+        }
     }
 
     /// An integer of 128 bits: in any form of an integer or, for those beyond 64 bits, as 16 bytes.
@@ -100,9 +117,23 @@ impl<'de> Decoder<'de> {
         })
     }
 
+    #[inline]
     fn str(&mut self, expected: &'static str) -> Result<&'de str, DecodeError> {
+        utf8(self.text(expected)?, expected)
+    }
+
+    /// A string that is not yet known to be UTF-8.
+    #[inline]
+    fn text(&mut self, expected: &'static str) -> Result<&'de [u8], DecodeError> {
+        match token::next_if_short_str(&mut self.rest) {
+            Some(text) => Ok(text),
+            None => self.any_text(expected),
+        }
+    }
+
+    fn any_text(&mut self, expected: &'static str) -> Result<&'de [u8], DecodeError> {
         match self.next()? {
-            Token::Str(text) => utf8(text, expected),
+            Token::Str(text) => Ok(text),
             other => Err(DecodeError::mismatch(expected, other.describe())),
         }
     }
@@ -175,6 +206,9 @@ impl<'de> Decoder<'de> {
         expected: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
+        if let Some(length) = token::next_if_small_map(&mut self.rest) {
+            return self.map(length, Strictness::Fields, visitor);
+        }
         match self.next()? {
             Token::Map(length) => self.map(length, Strictness::Fields, visitor),
             other => Err(DecodeError::mismatch(expected, other.describe())),
@@ -189,8 +223,7 @@ enum Wide {
 }
 
 fn utf8<'de>(text: &'de [u8], expected: &'static str) -> Result<&'de str, DecodeError> {
-    std::str::from_utf8(text)
-        .map_err(|_| DecodeError::mismatch(expected, "a string that is not UTF-8"))
+    std::str::from_utf8(text).map_err(|_| DecodeError::mismatch(expected, NOT_UTF8))
 }
 
 /// The name of a struct in the words of the schema.

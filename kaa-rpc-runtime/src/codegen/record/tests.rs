@@ -136,6 +136,10 @@ fn the_codec_says_where() {
         "expected field `id` once, got it twice"
     );
     assert_eq!(told(b"\x91\x01"), "expected Track, got a list");
+    let no_name = "expected string, got a string that is not UTF-8";
+    assert_eq!(told(b"\x81\xa2i\xff\x01"), no_name);
+    assert_eq!(told(b"\x81\x01\x01"), "expected string, got an integer");
+    assert_eq!(told(b"\x81\xc4\x02id\x01"), "expected string, got bytes");
     let track = Track {
         id: 1,
         artist: None,
