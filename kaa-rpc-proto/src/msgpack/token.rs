@@ -164,9 +164,8 @@ pub(super) fn next_if_short_str<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Takes an integer from 0 to 255 from the front of `input` if it is there in one of its two shortest forms.
 #[inline]
 pub(super) fn next_if_small(input: &mut &[u8]) -> Option<u8> {
-    let (number, rest) = match **input {
-        [number @ 0..=0x7f, ref rest @ ..] | [0xcc, number, ref rest @ ..] => (number, rest),
-        _ => return None,
+    let ([number @ 0..=0x7f, ref rest @ ..] | [0xcc, number, ref rest @ ..]) = **input else {
+        return None;
     };
     *input = rest;
     Some(number)
