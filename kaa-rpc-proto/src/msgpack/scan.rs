@@ -95,8 +95,12 @@ pub(super) fn split_arguments<'a>(
     // The list and the map.
     scanner.items_left = limits.max_items.checked_sub(2).ok_or(scanner.too_many())?;
 
-    let Token::List(positional_count) = token::next(&mut rest)? else {
-        return Err(ScanError::NotArguments("a list of positional arguments"));
+    let positional_count = match token::next_if_small_list(&mut rest) {
+        Some(count) => count,
+        None => match token::next(&mut rest)? {
+            Token::List(count) => count,
+            _ => return Err(ScanError::NotArguments("a list of positional arguments")),
+        },
     };
     let positional = rest;
     // The head of the map is still to come.
@@ -106,10 +110,16 @@ pub(super) fn split_arguments<'a>(
         scanner.counted_value(&mut rest, owed)?;
     }
 
-    let Token::Map(named_count) = token::next(&mut rest)? else {
-        return Err(ScanError::NotArguments(
-            "a map of named arguments after the positional ones",
-        ));
+    let named_count = match token::next_if_small_map(&mut rest) {
+        Some(count) => count,
+        None => match token::next(&mut rest)? {
+            Token::Map(count) => count,
+            _ => {
+                return Err(ScanError::NotArguments(
+                    "a map of named arguments after the positional ones",
+                ));
+            }
+        },
     };
     let named = rest;
     let mut owed = scanner.claim(u64::from(named_count) * 2, rest, 0)?;
@@ -178,7 +188,7 @@ impl Scanner {
     /// [`Self::value`] for one that its container has counted.
     #[inline]
     fn counted_value(&mut self, input: &mut &[u8], owed: u32) -> Result<(), ScanError> {
-        if token::skip_fixed(input) {
+        if token::skip_short(input) {
             return Ok(());
         }
         match token::next(input)? {
@@ -208,7 +218,7 @@ impl Scanner {
             }
             left -= 1;
             owed -= 1;
-            if token::skip_fixed(input) {
+            if token::skip_short(input) {
                 continue;
             }
             let values = match token::next(input)? {

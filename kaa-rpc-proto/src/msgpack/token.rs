@@ -130,20 +130,26 @@ const FIXED: [u8; 256] = {
 
 const OTHER: u8 = u8::MAX;
 
-/// Takes a scalar from the front of `input` if it is there, whole and of fixed size: most are, and
-/// this is faster than [`next`].
+/// The first byte of a string of 32 to 255 bytes.
+const STR8: u8 = 0xd9;
+
+/// Takes a scalar from the front of `input` if it is there, whole, and of fixed size or a string of at most 255 bytes:
+/// most are, and this is faster than [`next`].
 #[inline]
-pub(super) fn skip_fixed(input: &mut &[u8]) -> bool {
+pub(super) fn skip_short(input: &mut &[u8]) -> bool {
     let Some((&first, rest)) = input.split_first() else {
         return false;
     };
     let size = FIXED.get(usize::from(first)).copied().unwrap_or(OTHER);
+    if size == OTHER {
+        return first == STR8 && next_if_short_str(input).is_some();
+    }
     match rest.get(usize::from(size)..) {
-        Some(rest) if size != OTHER => {
+        Some(rest) => {
             *input = rest;
             true
         }
-        _ => false,
+        None => false,
     }
 }
 
@@ -153,7 +159,7 @@ pub(super) fn skip_fixed(input: &mut &[u8]) -> bool {
 pub(super) fn next_if_short_str<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = match **input {
         [first @ 0xa0..=0xbf, ref rest @ ..] => (first & 0x1f, rest),
-        [0xd9, length, ref rest @ ..] => (length, rest),
+        [STR8, length, ref rest @ ..] => (length, rest),
         _ => return None,
     };
     let (text, rest) = rest.split_at_checked(usize::from(length))?;
@@ -174,11 +180,24 @@ pub(super) fn next_if_small(input: &mut &[u8]) -> Option<u8> {
 /// Takes the head of a map of at most 15 entries, as most structs are, from the front of `input` if it is there.
 #[inline]
 pub(super) fn next_if_small_map(input: &mut &[u8]) -> Option<u32> {
-    let [first @ 0x80..=0x8f, ref rest @ ..] = **input else {
+    next_if_small_head(input, 0x80)
+}
+
+/// Takes the head of a list of at most 15 items, as arguments are, from the front of `input` if it is there.
+#[inline]
+pub(super) fn next_if_small_list(input: &mut &[u8]) -> Option<u32> {
+    next_if_small_head(input, 0x90)
+}
+
+#[inline]
+fn next_if_small_head(input: &mut &[u8], empty: u8) -> Option<u32> {
+    let (first, rest) = input.split_first()?;
+    let count = first ^ empty;
+    if count > 0x0f {
         return None;
-    };
+    }
     *input = rest;
-    Some(u32::from(first & 0x0f))
+    Some(count.into())
 }
 
 /// Takes a bool from the front of `input` if it is there.

@@ -176,9 +176,9 @@ impl Encoder {
     }
 
     fn complete(&mut self) -> Result<(), EncodeError> {
-        self.begin_named(0)?;
         let Some((mut at, count)) = self.named else {
-            return Ok(());
+            // The head of an empty map is right as it is.
+            return self.end_list().map(drop);
         };
         if count > 1 {
             // Names are looked for where they stand.
@@ -199,20 +199,20 @@ impl Encoder {
     fn begin_named(&mut self, more: usize) -> Result<(), EncodeError> {
         let (at, count) = match self.named {
             Some(named) => named,
-            None => {
-                let grown = patch_head(
-                    &mut self.buffer,
-                    self.start,
-                    Container::List,
-                    self.positional,
-                )?;
-                self.shared.shift(self.start, grown);
-                let at = self.buffer.len();
-                self.buffer.push(Container::Map.empty());
-                (at, 0)
-            }
+            None => (self.end_list()?, 0),
         };
         self.named = Some((at, count + more));
         Ok(())
+    }
+
+    /// Begins the map behind the list, and gives where its head is.
+    #[inline]
+    fn end_list(&mut self) -> Result<usize, EncodeError> {
+        let (start, count) = (self.start, self.positional);
+        let grown = patch_head(&mut self.buffer, start, Container::List, count)?;
+        self.shared.shift(start, grown);
+        let at = self.buffer.len();
+        self.buffer.push(Container::Map.empty());
+        Ok(at)
     }
 }

@@ -53,37 +53,17 @@ pub(super) struct Declared {
     pub(super) by_position: bool,
 }
 
-/// The parameters that were asked for. Most functions have few, which need no allocation.
-#[derive(Clone, Debug)]
-pub(super) struct Parameters {
-    first: [Declared; 8],
-    count: usize,
-    more: Vec<Declared>,
-}
+/// The parameters that were asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parameters(Vec<Declared>);
 
 impl Parameters {
-    pub(super) fn new() -> Self {
-        let none = Declared {
-            name: "",
-            by_position: false,
-        };
-        Self {
-            first: [none; 8],
-            count: 0,
-            more: Vec::new(),
-        }
-    }
-
     pub(super) fn push(&mut self, parameter: Declared) {
-        match self.first.get_mut(self.count) {
-            Some(slot) => *slot = parameter,
-            None => self.more.push(parameter),
-        }
-        self.count += 1;
+        self.0.push(parameter);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Declared> {
-        self.first.iter().take(self.count).chain(&self.more)
+        self.0.iter()
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<&Declared> {

@@ -41,7 +41,7 @@ pub struct ArgumentReader<'a> {
     next_named: Entries<'a>,
     /// Named arguments that a parameter took.
     taken: u32,
-    /// Kept only if there are named arguments, for errors.
+    /// Kept only if there are named arguments, for errors: without them, it takes no allocation, and little room.
     parameters: Parameters,
 }
 
@@ -62,7 +62,7 @@ impl<'a> ArgumentReader<'a> {
             named,
             next_named: named,
             taken: 0,
-            parameters: Parameters::new(),
+            parameters: Parameters::default(),
         })
     }
 
