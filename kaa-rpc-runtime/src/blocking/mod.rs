@@ -33,7 +33,7 @@
 //! timeouts, and connects anew if the channel is to. So calls go in both directions, and a handler runs also
 //! while other threads wait for calls of theirs. The thread ends with the channel.
 //!
-//! When calls follow each other closely, that thread steps aside, and whoever waits for one drives the channel
+//! When many calls follow each other closely, that thread steps aside, and whoever waits for one drives the channel
 //! meanwhile, which saves the way to another thread and back. It matters in two ways:
 //!
 //! - A handler may run on a thread that waits, not only on the channel's. Such a thread goes on when the handler

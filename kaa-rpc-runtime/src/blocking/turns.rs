@@ -5,8 +5,8 @@
 //! threads that block on something in it, one has it; who leaves passes it on to another.
 //!
 //! But when the last one leaves, somebody must take over. To wake the channel's thread after each call
-//! would cost as much as it saves. So that thread drives as long as calls are rare. When one soon follows
-//! another, it steps aside, and comes back when no further one has begun for a while. Meanwhile nobody may
+//! would cost as much as it saves. So that thread drives as long as calls are rare. When many follow each
+//! other, it steps aside, and comes back when no further one has begun for a while. Meanwhile nobody may
 //! drive, for two [`TICK`]s at most. The calls of the other end must not stand still, so a channel on which
 //! there are such is its thread's.
 
@@ -26,9 +26,12 @@ use tracing::Span;
 use super::driven::Driven;
 use crate::scope;
 
-/// A call that begins so soon after another asks the thread to step aside. A call that takes longer than
-/// that gains little.
+/// Calls of which each begins so soon after the one before follow each other. One that takes longer than that
+/// gains little.
 const SOON: Duration = Duration::from_micros(250);
+
+/// So many of them ask the thread to step aside. With a few, that would take longer than it saves.
+const STREAK: u32 = 8;
 
 /// While it is aside, the thread looks so often whether calls still follow each other.
 const TICK: Duration = Duration::from_millis(1);
@@ -47,8 +50,8 @@ pub(crate) struct Turns {
     waits: AtomicUsize,
     /// It is asked to step aside.
     asked: Notify,
-    /// When somebody last waited while it was not aside.
-    last: Mutex<Instant>,
+    /// When somebody last waited while it was not aside, and how many have followed each other so.
+    last: Mutex<(Instant, u32)>,
     /// It is to come back at once.
     needed: Mutex<bool>,
     back: Condvar,
@@ -62,7 +65,7 @@ impl Turns {
             aside: AtomicBool::new(false),
             waits: AtomicUsize::new(0),
             asked: Notify::new(),
-            last: Mutex::new(Instant::now()),
+            last: Mutex::new((Instant::now(), 0)),
             needed: Mutex::new(false),
             back: Condvar::new(),
         })
@@ -104,15 +107,22 @@ impl Turns {
     fn note_wait(&self) {
         if self.aside.load(Ordering::Relaxed) {
             self.waits.fetch_add(1, Ordering::Relaxed);
-        } else if self.follows_soon() {
+        } else if self.is_streak() {
             self.asked.notify_one();
         }
     }
 
-    fn follows_soon(&self) -> bool {
+    fn is_streak(&self) -> bool {
         let now = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        now.duration_since(std::mem::replace(&mut *last, now)) < SOON
+        let (before, streak) = *last;
+        let streak = match now.duration_since(before) < SOON {
+            true => streak + 1,
+            false => 0,
+        };
+        let enough = streak >= STREAK;
+        *last = (now, if enough { 0 } else { streak });
+        enough
     }
 
     /// The channel's thread is to drive from now on: somebody waits who does not.
