@@ -263,7 +263,11 @@ impl Call {
                     Some(Part::Result) => self.print_result(&call.await?),
                     _ => self.print_all(call.items().start()).await,
                 }
-            } => printed.or_else(|stopped| stopped.into_outcome(has_streams)),
+            } => printed.or_else(|stopped| match failures.try_recv() {
+                // It came in between.
+                Ok(failure) => Err(failure),
+                Err(_) => stopped.into_outcome(has_streams),
+            }),
         };
         // After the result is out: nobody should wait for this.
         channel.close().await;
