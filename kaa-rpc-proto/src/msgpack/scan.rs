@@ -144,6 +144,13 @@ pub(super) fn split_arguments<'a>(
     })
 }
 
+/// [`token::next`] without a reference to what is left, which would have to be in memory for it.
+#[inline(never)]
+fn next_other(mut input: &[u8]) -> Result<(Token<'_>, &[u8]), ScanError> {
+    let token = token::next(&mut input)?;
+    Ok((token, input))
+}
+
 fn expect_end(rest: &[u8]) -> Result<(), ScanError> {
     if rest.is_empty() {
         Ok(())
@@ -206,22 +213,27 @@ impl Scanner {
         if self.max_nesting == 0 {
             return Err(ScanError::TooDeep { limit: 0 });
         }
-        let mut owed = self.claim(values, input, owed)?;
+        // A copy, which registers can hold.
+        let mut rest = *input;
+        let mut owed = self.claim(values, rest, owed)?;
         let mut left = self.claimed(values);
         loop {
             while left == 0 {
                 depth -= 1;
                 if depth == 0 {
+                    *input = rest;
                     return Ok(());
                 }
                 left = around.get(depth as usize).copied().unwrap_or(0);
             }
             left -= 1;
             owed -= 1;
-            if token::skip_short(input) {
+            if token::skip_short(&mut rest) {
                 continue;
             }
-            let values = match token::next(input)? {
+            let (token, after) = next_other(rest)?;
+            rest = after;
+            let values = match token {
                 Token::List(items) => u64::from(items),
                 Token::Map(entries) => u64::from(entries) * 2,
                 _ => continue,
@@ -231,7 +243,7 @@ impl Scanner {
                     limit: self.max_nesting,
                 });
             }
-            owed = self.claim(values, input, owed)?;
+            owed = self.claim(values, rest, owed)?;
             if let Some(slot) = around.get_mut(depth as usize) {
                 *slot = left;
             }

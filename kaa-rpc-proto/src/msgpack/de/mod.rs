@@ -131,6 +131,8 @@ impl<'de> Decoder<'de> {
         }
     }
 
+    /// Not inlined, as most strings are short.
+    #[inline(never)]
     fn any_text(&mut self, expected: &'static str) -> Result<&'de [u8], DecodeError> {
         match self.next()? {
             Token::Str(text) => Ok(text),

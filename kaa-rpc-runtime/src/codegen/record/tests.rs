@@ -175,3 +175,18 @@ fn absent_fields_are_not_written() {
         track(1, Some("a"), 3).unwrap()
     );
 }
+
+#[test]
+fn names_are_compared_whole() {
+    let name = b"an_unusually_long_name_of_a_field";
+    for length in 0..=name.len() {
+        let (name, _) = name.split_at(length);
+        assert!(same(name, name));
+        assert!(!same(name, &[name, b"_"].concat()));
+        for at in 0..length {
+            let mut other = name.to_vec();
+            other[at] ^= 1;
+            assert!(!same(name, &other), "{length} bytes, another at {at}");
+        }
+    }
+}
