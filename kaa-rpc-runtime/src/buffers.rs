@@ -1,78 +1,95 @@
 //! Buffers that are used again, so that a call allocates none.
 
-use std::cell::RefCell;
-use std::thread::LocalKey;
+mod large;
 
+use std::cell::RefCell;
+
+use bytes::Bytes;
 use kaa_rpc_proto::Buffers;
+use kaa_rpc_proto::msgpack::Owner;
+
+pub(crate) use large::give_up;
 
 /// A thread keeps so many buffers …
 const KEPT: usize = 16;
 /// … of so many bytes at most.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
-/// Of larger ones, a thread keeps so many …
-const KEPT_LARGE: usize = 2;
-/// … of so many bytes at most; what is larger still goes back to the allocator. Without them, glibc's allocator gave
-/// each to the system and got it back page by page: an echo of 1 MiB took more than twice as long.
-const KEPT_LARGE_CAPACITY: usize = 2 << 20;
-
 thread_local! {
     static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-    static LARGE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-type Pool = RefCell<Vec<Vec<u8>>>;
-
-fn take_from(pool: &'static LocalKey<Pool>) -> Vec<u8> {
+/// An empty buffer.
+pub(crate) fn take() -> Vec<u8> {
     // A thread that is ending has no pool any more.
-    pool.try_with(|pool| pool.try_borrow_mut().ok().and_then(|mut pool| pool.pop()))
+    POOL.try_with(|pool| pool.try_borrow_mut().ok().and_then(|mut pool| pool.pop()))
         .ok()
         .flatten()
         .unwrap_or_default()
 }
 
-fn give_to(pool: &'static LocalKey<Pool>, most: usize, buffer: Vec<u8>) {
-    let _ = pool.try_with(|pool| {
+/// An empty buffer for so many bytes, perhaps with room already: at most for half as many again, as what is kept in it
+/// may be kept for long.
+pub(crate) fn take_large(needed: usize) -> Vec<u8> {
+    large::take(needed).unwrap_or_default()
+}
+
+/// Gives a buffer back, emptied.
+pub(crate) fn give(mut buffer: Vec<u8>) {
+    buffer.clear();
+    match buffer.capacity() {
+        0 => {}
+        1..=KEPT_CAPACITY => give_small(buffer),
+        _ => large::give(buffer),
+    }
+}
+
+/// Gives a buffer back that was written.
+fn give_written(mut buffer: Vec<u8>) {
+    if buffer.capacity() <= KEPT_CAPACITY {
+        give(buffer);
+    } else {
+        buffer.clear();
+        large::give_some(buffer);
+    }
+}
+
+fn give_small(buffer: Vec<u8>) {
+    let _ = POOL.try_with(|pool| {
         if let Ok(mut pool) = pool.try_borrow_mut()
-            && pool.len() < most
+            && pool.len() < KEPT
         {
             pool.push(buffer);
         }
     });
 }
 
-/// An empty buffer.
-pub(crate) fn take() -> Vec<u8> {
-    take_from(&POOL)
+/// A buffer that several share. When the last part of it is dropped, it goes back.
+struct Shared(Vec<u8>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
-/// An empty buffer for so many bytes, perhaps with room already: at most for three times as many, as what is kept in it
-/// may be kept for long.
-pub(crate) fn take_large(needed: usize) -> Vec<u8> {
-    let buffer = take_from(&LARGE);
-    if buffer.capacity() / 3 <= needed {
-        return buffer;
+impl Drop for Shared {
+    fn drop(&mut self) {
+        give(std::mem::take(&mut self.0));
     }
-    give(buffer);
-    Vec::new()
 }
 
-/// Gives a buffer back, emptied.
-pub(crate) fn give(mut buffer: Vec<u8>) {
-    buffer.clear();
-    let capacity = buffer.capacity();
-    if capacity > KEPT_LARGE_CAPACITY || capacity == 0 {
-        return;
-    }
-    if capacity > KEPT_CAPACITY {
-        give_to(&LARGE, KEPT_LARGE, buffer);
-    } else {
-        give_to(&POOL, KEPT, buffer);
-    }
+/// A buffer of which what is decoded may keep a part.
+pub(crate) fn share(buffer: Vec<u8>) -> Owner {
+    let holds = buffer.capacity();
+    Owner::new(Bytes::from_owner(Shared(buffer)), holds)
 }
 
 /// For what connections write: an idle one owns no buffer.
-pub(crate) const OUTPUT: Buffers = Buffers { take, give };
+pub(crate) const OUTPUT: Buffers = Buffers {
+    take,
+    give: give_written,
+};
 
 /// The buffer into which drivers read, one a thread: an idle connection owns none.
 pub(crate) const READ_CAPACITY: usize = 64 * 1024;
@@ -106,34 +123,42 @@ pub(crate) fn give_read(mut buffer: Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// In a thread of its own, whose pools are empty.
+    /// In a thread of its own, whose pool is empty.
     #[test]
-    fn a_thread_keeps_few_buffers_and_no_huge_ones() {
+    fn a_thread_keeps_few_buffers_and_no_large_ones() {
         let kept = std::thread::spawn(|| {
-            let sizes = [
-                0,
-                100,
-                KEPT_CAPACITY,
-                KEPT_CAPACITY + 1,
-                KEPT_LARGE_CAPACITY,
-            ];
             for _ in 0..2 * KEPT {
-                for size in sizes {
+                for size in [0, 100, KEPT_CAPACITY, KEPT_CAPACITY + 1] {
                     give(Vec::with_capacity(size));
                 }
             }
-            give(Vec::with_capacity(KEPT_LARGE_CAPACITY + 1));
-            let count = |take: fn() -> Vec<u8>, within: usize| {
-                let buffers: Vec<_> = std::iter::repeat_with(take)
-                    .take_while(|buffer| buffer.capacity() > 0)
-                    .collect();
-                assert!(buffers.iter().all(|buffer| buffer.capacity() <= within));
-                buffers.len()
-            };
-            assert_eq!(take_large(KEPT_CAPACITY / 3 - 1).capacity(), 0);
-            let large = count(|| take_large(KEPT_LARGE_CAPACITY), KEPT_LARGE_CAPACITY);
-            (count(take, KEPT_CAPACITY), large)
+            let buffers = std::iter::repeat_with(take).take_while(|buffer| buffer.capacity() > 0);
+            let buffers: Vec<_> = buffers.collect();
+            assert!(
+                buffers
+                    .iter()
+                    .all(|buffer| buffer.capacity() <= KEPT_CAPACITY)
+            );
+            buffers.len()
         });
-        assert_eq!(kept.join().unwrap(), (KEPT, KEPT_LARGE));
+        assert_eq!(kept.join().unwrap(), KEPT);
+    }
+
+    #[test]
+    fn a_buffer_comes_back_when_no_part_of_it_is_left() {
+        // No other test has one of this size.
+        const SIZE: usize = 48 << 20;
+        let mut buffer = Vec::with_capacity(SIZE);
+        buffer.extend_from_slice(&[1, 2, 3]);
+        let address = buffer.as_ptr();
+        let owner = share(buffer);
+        let part = owner.bytes().slice(1..);
+        drop(owner);
+        assert_eq!(take_large(SIZE).capacity(), 0);
+        assert_eq!(part[..], [2, 3]);
+        drop(part);
+        let buffer = take_large(SIZE);
+        assert_eq!(buffer.as_ptr(), address);
+        assert!(buffer.is_empty());
     }
 }

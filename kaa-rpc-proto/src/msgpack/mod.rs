@@ -31,7 +31,7 @@ pub use encode::{AsBytes, EncodeError, Encoded, Part, encode, encode_measured, t
 pub use error::DecodeError;
 pub use scan::{ScanError, ScanLimits, scan, scan_arguments, skip};
 pub use shape::{Exceeded, Shape};
-pub use shared::{Bytes, BytesArgument, lend};
+pub use shared::{Bytes, BytesArgument, Owner};
 pub use timestamp::{ParseTimestampError, Timestamp, TimestampOutOfRange};
 pub use value::{Integer, Value};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kaa_rpc_proto::LARGE_PAYLOAD;
 use kaa_rpc_proto::msgpack::{
-    Arguments, Bytes, BytesArgument, EncodeError, Encoded, Encoder, Part, encode_arguments,
-    from_slice, lend, to_vec,
+    Arguments, Bytes, BytesArgument, EncodeError, Encoded, Encoder, Owner, Part, encode_arguments,
+    from_slice, to_vec,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize, Serializer};
@@ -148,7 +148,7 @@ fn another_format_inside_gets_its_own() {
 
 /// Decodes `T` out of `encoded`, which is lent as part of so much memory.
 fn lent<T: for<'de> Deserialize<'de>>(encoded: &bytes::Bytes, holds: usize) -> T {
-    lend(encoded.clone(), holds, || from_slice(encoded).unwrap())
+    Owner::new(encoded.clone(), holds).lend(|| from_slice(encoded).unwrap())
 }
 
 fn is_part(part: &[u8], whole: &[u8]) -> bool {
@@ -172,7 +172,8 @@ fn what_is_decoded_is_a_part_if_it_is_large_and_half_of_the_memory() {
         assert!(!is_part(&from_slice::<Bytes>(&encoded).unwrap(), &encoded));
         // Other bytes are none of it.
         let other = to_vec(&value).unwrap();
-        let decoded = lend(encoded, holds, || from_slice::<Bytes>(&other).unwrap());
+        let owner = Owner::new(encoded, holds);
+        let decoded = owner.lend(|| from_slice::<Bytes>(&other).unwrap());
         assert!(!is_part(&decoded, &other));
     }
 }
@@ -181,7 +182,7 @@ fn what_is_decoded_is_a_part_if_it_is_large_and_half_of_the_memory() {
 fn a_panic_ends_the_loan() {
     let encoded = bytes::Bytes::from(to_vec(&bytes(LARGE_PAYLOAD)).unwrap());
     let panicked = std::panic::catch_unwind(|| {
-        lend(encoded.clone(), encoded.len(), || panic!("in a value"));
+        Owner::new(encoded.clone(), encoded.len()).lend(|| panic!("in a value"));
     });
     assert!(panicked.is_err());
     assert!(!is_part(&from_slice::<Bytes>(&encoded).unwrap(), &encoded));

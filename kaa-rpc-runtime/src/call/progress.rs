@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use kaa_rpc_proto::msgpack::ScanLimits;
-use kaa_rpc_proto::{Failure, FailureKind, Metadata};
+use kaa_rpc_proto::{Failure, FailureKind, LARGE_PAYLOAD, Metadata};
 use serde::de::DeserializeOwned;
 
 use crate::blocking::turns::Turns;
@@ -361,10 +361,15 @@ fn outcome<T: DeserializeOwned, F: FromFailure>(ended: Ended, limits: &ScanLimit
             .map_err(|message| F::from_error(Error::BadResult(Box::new(BadResult { message }))))
     };
     match ended {
-        Ended::Value(value) => {
+        Ended::Value(value) if value.value().len() < LARGE_PAYLOAD => {
             let result = result(value.value());
             buffers::give(value.into_buffer());
             result
+        }
+        // What is decoded may keep a part of it.
+        Ended::Value(value) => {
+            let (owner, start) = value.share();
+            owner.lend(|| result(owner.bytes().get(start..).unwrap_or_default()))
         }
         Ended::Failure(failure, timeout) => Err(fail(Failure::decode(&failure, limits), timeout)),
         Ended::Error(error) => Err(F::from_error(error)),

@@ -397,6 +397,7 @@ impl Driver {
     /// Parts from the other end, and gives the reason with what there is to add to it.
     async fn end(&mut self, reason: CloseReason) -> CloseReason {
         let orderly = matches!(reason, CloseReason::Closed | CloseReason::ClosedByPeer);
+        buffers::give_up();
         self.shutdown(orderly).await;
         self.transport.end(reason).await
     }

@@ -38,7 +38,7 @@ impl Driver {
         if !bytes.is_empty() {
             self.keep(bytes);
         }
-        self.vigil.handled(began, !bytes.is_empty());
+        self.vigil.handled(began, !self.partial.is_empty());
         result.map_err(violation)?;
         match self.dispatcher.bad_calls().is_spent() {
             true => Err(CloseReason::TooManyBadCalls),
@@ -63,24 +63,39 @@ impl Driver {
         self.partial.extend_from_slice(bytes);
     }
 
-    /// As [`handle`](Self::handle), for a buffer that can be kept: if it is no more than one large result, that is not
-    /// copied.
+    /// As [`handle`](Self::handle), for a buffer that can be kept: if it begins with a large frame, that is not copied. A
+    /// result keeps the buffer until it is decoded, and what is decoded may keep it for longer.
     pub(super) fn handle_own(
         &mut self,
-        buffer: Vec<u8>,
+        mut buffer: Vec<u8>,
         pass: &mut Pass,
     ) -> Result<(), CloseReason> {
-        let frame = match frame::split(&buffer, self.max_frame()) {
-            Ok(Split::Frame(body, consumed)) if consumed == buffer.len() => Frame::decode(body),
-            _ => return self.handle_and_give(buffer, pass),
-        };
-        let (Ok(frame @ Frame::Result { value, .. }), LARGE_PAYLOAD..) = (frame, buffer.len())
+        let Ok(Split::Frame(_, length @ LARGE_PAYLOAD..)) = frame::split(&buffer, self.max_frame())
         else {
             return self.handle_and_give(buffer, pass);
         };
+        // The beginning of the next one.
+        self.keep(buffer.get(length..).unwrap_or_default());
+        buffer.truncate(length);
+        match Frame::decode(buffer.get(LENGTH_BYTES..).unwrap_or_default()) {
+            Ok(Frame::Result { .. }) => self.handle_result(buffer, pass),
+            _ => {
+                let owner = buffers::share(buffer);
+                owner.lend(|| self.handle(owner.bytes(), pass))
+            }
+        }
+    }
+
+    /// The same for a large result and nothing else.
+    fn handle_result(&mut self, buffer: Vec<u8>, pass: &mut Pass) -> Result<(), CloseReason> {
+        let frame = Frame::decode(buffer.get(LENGTH_BYTES..).unwrap_or_default());
+        let frame = frame.map_err(violation)?;
+        let Frame::Result { value, .. } = frame else {
+            return Ok(());
+        };
         let now = Instant::now();
         self.vigil.read(now);
-        self.vigil.handled(now, false);
+        self.vigil.handled(now, !self.partial.is_empty());
         let start = buffer.len() - value.len();
         let length = u32::try_from(buffer.len() - LENGTH_BYTES).unwrap_or(u32::MAX);
         let after = &mut self.after;

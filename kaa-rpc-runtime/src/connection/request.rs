@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kaa_rpc_proto::msgpack::{Encoded, Shape};
+use kaa_rpc_proto::msgpack::{Encoded, Owner, Shape};
 use kaa_rpc_proto::{CannotCall, Connection};
 use tokio::time::Instant;
 
+use crate::buffers;
 use crate::close::CloseReason;
 use crate::error::Error;
 
@@ -91,6 +92,11 @@ impl Kept {
 
     pub(crate) fn value(&self) -> &[u8] {
         self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// The buffer, to be shared, and where in it the result begins.
+    pub(crate) fn share(self) -> (Owner, usize) {
+        (buffers::share(self.buffer), self.start)
     }
 
     /// The buffer, which is needed no more.

@@ -7,8 +7,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
+use bytes::Bytes;
 use kaa_rpc_proto::FailureKind;
-use kaa_rpc_proto::msgpack::ArgumentReader;
+use kaa_rpc_proto::msgpack::{ArgumentReader, Owner};
 
 use super::dispatch::Refusal;
 use super::functions::{BoxedHandler, Registration};
@@ -66,7 +67,7 @@ pub struct ServedCall {
     function: Arc<Registration>,
     call: CallRef,
     /// Not yet looked at.
-    arguments: Box<[u8]>,
+    arguments: Owner,
     /// The answer, if it cannot be run anyway.
     settled: Mutex<Option<Reply>>,
     known: bool,
@@ -86,7 +87,8 @@ impl ServedCall {
             session,
             function,
             call,
-            arguments: arguments.into(),
+            arguments: Owner::of(arguments)
+                .unwrap_or_else(|| Owner::new(Bytes::copy_from_slice(arguments), arguments.len())),
             settled: Mutex::new(settled),
             known,
         }
@@ -119,7 +121,7 @@ impl ServedCall {
     /// The arguments as they came, MessagePack that nobody has looked at yet.
     #[must_use]
     pub fn arguments(&self) -> &[u8] {
-        &self.arguments
+        self.arguments.bytes()
     }
 
     /// Decodes the arguments and runs the function.
@@ -154,10 +156,13 @@ impl ServedCall {
 
     fn handler(&self) -> Result<BoxedHandler, Refusal> {
         let limits = self.session.shared().scan_limits();
-        let mut reader = ArgumentReader::new(&self.arguments, &limits).map_err(|error| {
+        let mut reader = ArgumentReader::new(self.arguments(), &limits).map_err(|error| {
             Refusal::Reply(Reply::failure(FailureKind::BadArguments, error.to_string()))
         })?;
-        let run = || self.function.run(self.cx.clone(), &mut reader);
+        let run = || {
+            let run = || self.function.run(self.cx.clone(), &mut reader);
+            self.arguments.lend(run)
+        };
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(made) => made.map_err(Refusal::Arguments),
             Err(payload) => Err(Refusal::Reply(reply::panicked(payload))),

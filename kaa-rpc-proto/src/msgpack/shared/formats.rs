@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Bytes, lend, owned};
+use super::{Bytes, Owner, owned};
 use crate::LARGE_PAYLOAD;
 
 /// Bytes for which room is made before they have come: a format could claim any number.
@@ -24,9 +24,8 @@ pub(super) fn serialize<S: Serializer>(
     if bytes.len() < LARGE_PAYLOAD {
         return serializer.serialize_bytes(bytes);
     }
-    lend(bytes.clone(), bytes.len(), || {
-        serializer.serialize_bytes(bytes)
-    })
+    let owner = Owner::new(bytes.clone(), bytes.len());
+    owner.lend(|| serializer.serialize_bytes(bytes))
 }
 
 impl<'de> Deserialize<'de> for Bytes {

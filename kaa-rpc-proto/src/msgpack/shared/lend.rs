@@ -9,24 +9,60 @@ use std::cell::Cell;
 use bytes::Bytes;
 
 thread_local! {
-    static LENT: Cell<Option<Lent>> = const { Cell::new(None) };
+    static LENT: Cell<Option<Owner>> = const { Cell::new(None) };
 }
 
-struct Lent {
-    owner: Bytes,
-    /// So many bytes of memory stay as long as a part of it does.
+/// Bytes of which parts can be shared that go through serde, while they are [lent](Self::lend) to it.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    bytes: Bytes,
+    /// So many bytes of memory stay as long as a part does.
     holds: usize,
 }
 
-/// Lends `owner`, which keeps `holds` bytes of memory, while `within` runs: a [`Bytes`](super::Bytes) that is decoded
-/// out of it becomes a part of it, if it is [large](crate::LARGE_PAYLOAD) and at least half of that memory.
-pub fn lend<R>(owner: Bytes, holds: usize, within: impl FnOnce() -> R) -> R {
-    let _lent = Restore(replace(Some(Lent { owner, holds })));
-    within()
+impl Owner {
+    /// The owner of `bytes`, which keeps `holds` bytes of memory.
+    #[must_use]
+    pub fn new(bytes: Bytes, holds: usize) -> Self {
+        Self { bytes, holds }
+    }
+
+    /// What it owns.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Lends it to this thread while `within` runs: a [`Bytes`](super::Bytes) that is decoded out of it becomes a part of
+    /// it, if it is [large](crate::LARGE_PAYLOAD) and at least half of the memory that it keeps.
+    pub fn lend<R>(&self, within: impl FnOnce() -> R) -> R {
+        let _lent = Restore(replace(Some(self.clone())));
+        within()
+    }
+
+    /// The owner of `slice`, if that is a part of what is lent and enough of it to be shared.
+    #[must_use]
+    pub fn of(slice: &[u8]) -> Option<Self> {
+        let lent = replace(None)?;
+        let owner = lent.part(slice).map(|bytes| Self {
+            bytes,
+            holds: lent.holds,
+        });
+        replace(Some(lent));
+        owner
+    }
+
+    fn part(&self, slice: &[u8]) -> Option<Bytes> {
+        let start = slice.as_ptr().addr();
+        let start = start.checked_sub(self.bytes.as_ptr().addr())?;
+        let end = start.checked_add(slice.len())?;
+        let enough = slice.len() >= self.holds.div_ceil(2);
+        (enough && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+    }
 }
 
 /// What was lent before is lent again, however it ends.
-struct Restore(Option<Lent>);
+struct Restore(Option<Owner>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
@@ -34,23 +70,12 @@ impl Drop for Restore {
     }
 }
 
-fn replace(lent: Option<Lent>) -> Option<Lent> {
+fn replace(lent: Option<Owner>) -> Option<Owner> {
     // A thread that is ending lends nothing any more.
     LENT.try_with(|cell| cell.replace(lent)).ok().flatten()
 }
 
 /// The same bytes as part of their owner, if that is lent, and they are enough of it.
 pub(crate) fn owned(slice: &[u8]) -> Option<Bytes> {
-    let lent = replace(None)?;
-    let part = part(&lent, slice);
-    replace(Some(lent));
-    part
-}
-
-fn part(lent: &Lent, slice: &[u8]) -> Option<Bytes> {
-    let start = slice.as_ptr().addr();
-    let start = start.checked_sub(lent.owner.as_ptr().addr())?;
-    let end = start.checked_add(slice.len())?;
-    let enough = slice.len() >= lent.holds.div_ceil(2);
-    (enough && end <= lent.owner.len()).then(|| lent.owner.slice(start..end))
+    Owner::of(slice).map(|owner| owner.bytes)
 }

@@ -11,7 +11,7 @@ use std::ops::{Deref, RangeBounds};
 use formats::serialize;
 
 pub use argument::BytesArgument;
-pub use lend::lend;
+pub use lend::Owner;
 pub(crate) use lend::owned;
 
 /// So many bytes `Debug` shows.
