@@ -98,7 +98,7 @@ impl From<bench::Album> for Album {
             rating: album.rating,
             length: time(album.length.as_secs() as i64),
             tags: album.tags,
-            cover: album.cover,
+            cover: album.cover.map(Into::into),
             added: time(1 << 30),
             songs: album.songs.into_iter().map(song).collect(),
         }
