@@ -46,7 +46,8 @@ enum Problem {
 const NOT_VALID: &str = "one that is not: ";
 
 /// What came in the place of a string, also if the type itself has found it out.
-pub(super) const NOT_UTF8: &str = "a string that is not UTF-8";
+#[doc(hidden)]
+pub const NOT_UTF8: &str = "a string that is not UTF-8";
 
 impl DecodeError {
     #[cold]

@@ -28,7 +28,7 @@ mod value;
 pub use arguments::{ArgumentError, ArgumentReader, Arguments, Encoder, Kwargs, encode_arguments};
 pub use de::{Decoder, FIELD_NAME, from_slice};
 pub use encode::{AsBytes, EncodeError, Encoded, Part, encode, encode_measured, to_vec};
-pub use error::DecodeError;
+pub use error::{DecodeError, NOT_UTF8};
 pub use scan::{ScanError, ScanLimits, scan, scan_arguments, skip};
 pub use shape::{Exceeded, Shape};
 pub use shared::{Bytes, BytesArgument, Owner};

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use kaa_rpc_proto::msgpack::FIELD_NAME;
+use kaa_rpc_proto::msgpack::{FIELD_NAME, NOT_UTF8};
 use serde::de::{self, Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -164,10 +164,7 @@ impl Key {
         match names.position(|known| known.as_bytes() == name) {
             Some(index) => Ok(index),
             None if std::str::from_utf8(name).is_ok() => Ok(self.names.len()),
-            None => {
-                let got = Unexpected::Other("a string that is not UTF-8");
-                Err(E::invalid_value(got, &"string"))
-            }
+            None => Err(E::invalid_value(Unexpected::Other(NOT_UTF8), &"string")),
         }
     }
 }

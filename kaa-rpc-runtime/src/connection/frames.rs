@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kaa_rpc_proto::frame::{self, Frame, LENGTH_BYTES, Split};
+use kaa_rpc_proto::frame::{self, CallId, Frame, LENGTH_BYTES, Split};
 use kaa_rpc_proto::{Event, LARGE_PAYLOAD, Violation};
 use tokio::time::Instant;
 
@@ -29,7 +29,9 @@ impl Driver {
         let result = self.handle_frames(&mut bytes, pass, &mut answer);
         if let Some(answer) = answer {
             let session = self.dispatcher.session();
-            answer.give(session, &mut self.shared.lock(), &mut self.after);
+            self.shared
+                .lock()
+                .end_call(answer, session, &mut self.after);
         }
         if pass.calls > 0 {
             self.dispatcher.took(began.elapsed());
@@ -78,7 +80,10 @@ impl Driver {
         self.keep(buffer.get(length..).unwrap_or_default());
         buffer.truncate(length);
         match Frame::decode(buffer.get(LENGTH_BYTES..).unwrap_or_default()) {
-            Ok(Frame::Result { .. }) => self.handle_result(buffer, pass),
+            Ok(Frame::Result { id, value }) => {
+                let start = buffer.len() - value.len();
+                self.handle_result(id, buffer, start, pass)
+            }
             _ => {
                 let owner = buffers::share(buffer);
                 owner.lend(|| self.handle(owner.bytes(), pass))
@@ -86,17 +91,19 @@ impl Driver {
         }
     }
 
-    /// The same for a large result and nothing else.
-    fn handle_result(&mut self, buffer: Vec<u8>, pass: &mut Pass) -> Result<(), CloseReason> {
-        let frame = Frame::decode(buffer.get(LENGTH_BYTES..).unwrap_or_default());
-        let frame = frame.map_err(violation)?;
-        let Frame::Result { value, .. } = frame else {
-            return Ok(());
-        };
+    /// The same for a frame with a large result, which begins at `start` of the buffer.
+    fn handle_result(
+        &mut self,
+        id: CallId,
+        buffer: Vec<u8>,
+        start: usize,
+        pass: &mut Pass,
+    ) -> Result<(), CloseReason> {
+        let value = buffer.get(start..).unwrap_or_default();
+        let frame = Frame::Result { id, value };
         let now = Instant::now();
         self.vigil.read(now);
         self.vigil.handled(now, !self.partial.is_empty());
-        let start = buffer.len() - value.len();
         let length = u32::try_from(buffer.len() - LENGTH_BYTES).unwrap_or(u32::MAX);
         let after = &mut self.after;
         let mut state = self.shared.lock();
@@ -143,7 +150,7 @@ impl Driver {
             let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
             let state: &mut State = locked.get_or_insert_with(|| shared.lock());
             if let Some(answer) = answer.take() {
-                answer.give(dispatcher.session(), state, after);
+                state.end_call(answer, dispatcher.session(), after);
             }
             let Some(connection) = state.phase.connection() else {
                 return Ok(());

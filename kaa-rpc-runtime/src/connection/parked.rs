@@ -220,12 +220,8 @@ impl Callers {
                         *place = Slot::Parked { parked, waker };
                         continue;
                     }
-                    Ok(()) => {
-                        let error = parked.failure(reason);
-                        after.drop_parked(Some(parked));
-                        error
-                    }
-                    Err(error) => {
+                    again => {
+                        let error = again.err().unwrap_or_else(|| parked.failure(reason));
                         after.drop_parked(Some(parked));
                         error
                     }

@@ -395,7 +395,8 @@ impl Responder {
                 }
                 (reply, _) => reply,
             };
-            state.end_call(*call, *cost, reply, session, after);
+            let (call, cost) = (*call, *cost);
+            state.end_call(Answer { call, cost, reply }, session, after);
             let queue = function.serial?;
             match std::mem::replace(holds_serial, false) {
                 true => state.served.leave_serial(queue),
@@ -408,17 +409,11 @@ impl Responder {
     }
 }
 
-/// The answer to a call whose handler ended at its first poll.
+/// What a call is to be answered.
 pub(super) struct Answer {
     pub(super) call: CallRef,
     pub(super) cost: u32,
     pub(super) reply: Reply,
-}
-
-impl Answer {
-    pub(super) fn give(self, session: &Session, state: &mut State, after: &mut After) {
-        state.end_call(self.call, self.cost, self.reply, session, after);
-    }
 }
 
 impl Session {
@@ -465,14 +460,8 @@ impl Session {
 
 impl State {
     /// The handler of a call is gone, and this is the answer.
-    fn end_call(
-        &mut self,
-        call: CallRef,
-        cost: u32,
-        reply: Reply,
-        session: &Session,
-        after: &mut After,
-    ) {
+    pub(super) fn end_call(&mut self, answer: Answer, session: &Session, after: &mut After) {
+        let Answer { call, cost, reply } = answer;
         if self.of_session(session).is_some() {
             self.inputs.end_call(call, after);
             self.tell(call, session);

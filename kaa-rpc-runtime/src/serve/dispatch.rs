@@ -274,20 +274,19 @@ impl Dispatcher {
                 Ok(self.first_poll(&function.name, || handler.poll(&mut cx)))
             }))
         };
-        let reply = match (begun, handler.take()) {
-            (Ok(Err(error)), _) => return Err(Refusal::Arguments(error)),
-            (Ok(Ok(Poll::Pending)), Some(handler)) => return Ok(Begun::Waits(handler)),
-            (Ok(Ok(Poll::Ready(reply))), handler) => {
+        let begun = begun.unwrap_or_else(|payload| Ok(Poll::Ready(reply::panicked(payload))));
+        match (begun.map_err(Refusal::Arguments)?, handler) {
+            (Poll::Pending, Some(handler)) => Ok(Begun::Waits(handler)),
+            (Poll::Ready(reply), handler) => {
                 drop_quietly(handler);
-                reply
+                Ok(Begun::Ended(reply))
             }
-            (Err(payload), handler) => {
-                drop_quietly(handler);
-                reply::panicked(payload)
+            // Not reached: what is to be polled is there.
+            (Poll::Pending, None) => {
+                let reply = Reply::failure(FailureKind::Cancelled, "the call was cancelled");
+                Ok(Begun::Ended(reply))
             }
-            (Ok(Ok(Poll::Pending)), None) => Reply::failure(FailureKind::Cancelled, ""),
-        };
-        Ok(Begun::Ended(reply))
+        }
     }
 
     fn enter(&self, serial: Option<u64>, mode: Mode, mut running: Running) -> Dispatched {

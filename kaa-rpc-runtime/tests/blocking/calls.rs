@@ -7,19 +7,8 @@ use kaa_rpc_runtime::{
     Channel, CloseReason, ConnectError, Context, Error, Outcome, Secret, kwargs, params,
 };
 
-use crate::common::{Side, Was, call_back, plain, probe};
-use crate::world::{World, client, in_time};
-
-/// `add(a, b)`; `ask(number)` calls back `answer(number)`.
-fn serving(side: Side) -> Side {
-    side.function("add", params(["a", "b"], async |a: u64, b: u64| Ok(a + b)))
-        .function(
-            "ask",
-            params(["number"], async |cx: Context, number: u64| {
-                call_back(&cx, "answer", number).await
-            }),
-        )
-}
+use crate::common::{Was, plain, probe};
+use crate::world::{World, client, in_time, serving};
 
 #[test]
 fn a_call_is_sent_and_its_outcome_waited_for() {
@@ -100,12 +89,7 @@ fn the_other_end_calls_back_while_the_thread_waits() {
 fn the_other_end_calls_while_nobody_waits() {
     in_time(|| {
         let world = World::new(plain);
-        let mut connected = world.server.client_connected();
-        let channel = client()
-            .register_fn("double", params(["n"], async |n: u64| Ok(2 * n)))
-            .connect_blocking(&world.address)
-            .unwrap();
-        let other = wait(connected.next()).unwrap();
+        let (channel, other) = world.connect_doubling();
         for n in 0..10 {
             assert_eq!(other.rpc::<u64, _>("double", (n,)).wait().unwrap(), 2 * n);
         }

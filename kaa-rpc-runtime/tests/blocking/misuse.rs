@@ -6,18 +6,8 @@ use kaa_rpc_runtime::blocking::wait;
 use kaa_rpc_runtime::{Channel, Context, Error, params};
 use tokio::runtime::Runtime;
 
-use crate::common::{Side, call_back, multi_threaded, secret, single_threaded};
-use crate::world::{World, client, in_time};
-
-fn serving(side: Side) -> Side {
-    side.function("add", params(["a", "b"], async |a: u64, b: u64| Ok(a + b)))
-        .function(
-            "ask",
-            params(["number"], async |cx: Context, number: u64| {
-                call_back(&cx, "answer", number).await
-            }),
-        )
-}
+use crate::common::{multi_threaded, secret, single_threaded};
+use crate::world::{World, client, in_time, serving};
 
 fn runtimes() -> [Runtime; 2] {
     [single_threaded(), multi_threaded()]

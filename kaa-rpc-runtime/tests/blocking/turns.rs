@@ -6,19 +6,8 @@ use std::time::{Duration, Instant};
 use kaa_rpc_runtime::blocking::wait;
 use kaa_rpc_runtime::{Channel, Context, Error, Server, blocking_params, params};
 
-use crate::common::{Side, call_back, multi_threaded, private_address, probe, secret};
-use crate::world::{World, client, in_time};
-
-/// `add(a, b)`; `ask(number)` calls back `answer(number)`.
-fn serving(side: Side) -> Side {
-    side.function("add", params(["a", "b"], async |a: u64, b: u64| Ok(a + b)))
-        .function(
-            "ask",
-            params(["number"], async |cx: Context, number: u64| {
-                call_back(&cx, "answer", number).await
-            }),
-        )
-}
+use crate::common::{multi_threaded, private_address, probe, secret};
+use crate::world::{World, client, in_time, serving};
 
 /// So many calls, one after the other, that the channel's thread steps aside.
 fn many(channel: &Channel) {
@@ -31,12 +20,7 @@ fn many(channel: &Channel) {
 fn calls_of_the_other_end_are_served_after_many_calls_of_this_one() {
     in_time(|| {
         let world = World::new(serving);
-        let mut connected = world.server.client_connected();
-        let channel = client()
-            .register_fn("double", params(["n"], async |n: u64| Ok(2 * n)))
-            .connect_blocking(&world.address)
-            .unwrap();
-        let other = wait(connected.next()).unwrap();
+        let (channel, other) = world.connect_doubling();
         for n in 0..20 {
             many(&channel);
             assert_eq!(other.rpc::<u64, _>("double", (n,)).wait().unwrap(), 2 * n);

@@ -3,11 +3,14 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use kaa_rpc_runtime::{Channel, ChannelBuilder, Server};
+use kaa_rpc_runtime::blocking::wait;
+use kaa_rpc_runtime::{Channel, ChannelBuilder, Context, Server, params};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::common::{PATIENCE, Side, Told, Was, multi_threaded, private_address, secret};
+use crate::common::{
+    PATIENCE, Side, Told, Was, call_back, multi_threaded, private_address, secret,
+};
 
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
@@ -36,9 +39,30 @@ impl World {
         client().connect_blocking(&self.address).unwrap()
     }
 
+    /// A client that exposes `double(n)`, and the server's end of its channel.
+    pub(crate) fn connect_doubling(&self) -> (Channel, Channel) {
+        let mut connected = self.server.client_connected();
+        let channel = client()
+            .register_fn("double", params(["n"], async |n: u64| Ok(2 * n)))
+            .connect_blocking(&self.address)
+            .unwrap();
+        (channel, wait(connected.next()).unwrap())
+    }
+
     pub(crate) fn told(&self, told: &mut Told) -> Was {
         self.runtime.block_on(told.next())
     }
+}
+
+/// `add(a, b)`; `ask(number)` calls back `answer(number)`.
+pub(crate) fn serving(side: Side) -> Side {
+    side.function("add", params(["a", "b"], async |a: u64, b: u64| Ok(a + b)))
+        .function(
+            "ask",
+            params(["number"], async |cx: Context, number: u64| {
+                call_back(&cx, "answer", number).await
+            }),
+        )
 }
 
 pub(crate) fn client() -> ChannelBuilder {

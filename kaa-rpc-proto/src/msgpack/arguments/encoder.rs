@@ -69,8 +69,8 @@ impl Encoder {
         }
     }
 
-    /// Appends to `out` all but large bytes, which come into `shared`, if there is such a thing. On an error and when a `Serialize` panics, `out`
-    /// is as it was.
+    /// Appends to `out` all but large bytes, which come into `shared`, if there is such a thing. On an error and when a
+    /// `Serialize` panics, `out` is as it was.
     #[inline]
     pub(in crate::msgpack) fn encode_all<A: Arguments + ?Sized>(
         out: &mut Vec<u8>,
