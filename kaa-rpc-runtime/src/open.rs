@@ -62,7 +62,6 @@ impl Announcement {
 }
 
 /// Why a channel could not be opened. The text says whose fault it is and what to do.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The address cannot be read.
@@ -224,6 +223,13 @@ impl fmt::Display for ConnectError {
             Self::Closing => f.write_str("the server is closing"),
             Self::Random(error) => write!(f, "no random numbers for a handshake: {error}"),
         }
+    }
+}
+
+/// As its text, which tells what to do: a `main` that gives it on prints this.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

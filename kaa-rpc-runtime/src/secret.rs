@@ -33,13 +33,11 @@ use crate::transport::permissions;
 pub struct Secret(kaa_rpc_proto::Secret);
 
 /// A secret could not be had. It says which file, what is wrong with it, and what to do.
-#[derive(Debug)]
 pub struct SecretError {
     path: Option<PathBuf>,
     problem: Problem,
 }
 
-#[derive(Debug)]
 enum Problem {
     Random(getrandom::Error),
     Content(kaa_rpc_proto::SecretError),
@@ -363,6 +361,13 @@ impl fmt::Display for SecretError {
             Problem::NoName => f.write_str("the path does not end in a file name"),
             Problem::Io { doing, source } => write!(f, "{doing}: {source}"),
         }
+    }
+}
+
+/// As its text, which tells what to do: a `main` that gives it on prints this.
+impl fmt::Debug for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -356,3 +356,21 @@ async fn abstract_names_are_refused_at_both_ends() {
         assert!(error.contains("abstract sockets"), "{error}");
     }
 }
+
+/// What a `main` prints that gives them on is their `Debug`.
+#[tokio::test]
+async fn what_keeps_a_program_from_starting_is_told_in_words() {
+    let folder = private_folder();
+    let place = folder.path().join("nobody");
+    let address = format!("unix:{}", place.display());
+    let told = |error: &dyn std::fmt::Debug| format!("{error:?}");
+    let error = Channel::connect(&address, &Secret::generate().unwrap()).await;
+    let error = error.unwrap_err();
+    assert_eq!(told(&error), error.to_string());
+    assert!(told(&error).contains("start the server"), "{error}");
+    let error = Secret::from_file(&place).unwrap_err();
+    assert_eq!(told(&error), error.to_string());
+    let server = Server::builder(Secret::generate().unwrap());
+    let error = server.bind("udp:nobody").await.unwrap_err();
+    assert_eq!(told(&error), error.to_string());
+}

@@ -9,7 +9,6 @@ use crate::transport::TcpBindError;
 use crate::transport::UnixBindError;
 
 /// Why a server cannot be bound.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum BindError {
     /// The address cannot be read.
@@ -40,6 +39,13 @@ impl fmt::Display for BindError {
             }
             Self::Side(error) => error.fmt(f),
         }
+    }
+}
+
+/// As its text, which tells what to do: a `main` that gives it on prints this.
+impl fmt::Debug for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
