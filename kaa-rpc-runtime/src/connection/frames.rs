@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use kaa_rpc_proto::frame::{self, CallId, Frame, LENGTH_BYTES, Split};
-use kaa_rpc_proto::{Event, LARGE_PAYLOAD, Violation};
+use kaa_rpc_proto::{Event, LARGE_PAYLOAD, Token, Violation};
 use tokio::time::Instant;
 
+use super::callers::Callers;
 use super::driver::{CALLS_A_TURN, Driver, Pass, violation};
 use super::inputs::CallRef;
 use super::request::{Ended, Kept};
@@ -111,11 +112,7 @@ impl Driver {
             return Ok(());
         };
         if let Event::Result(token, _) = connection.handle(&frame, length).map_err(violation)? {
-            if let Some(token) = token {
-                let value = Kept::tail(buffer, start);
-                state.callers.end(token, Ended::Value(value), after);
-            }
-            state.unpark(after);
+            state.end_with(token, |_| Kept::tail(buffer, start), after);
         }
         drop(state);
         pass.woken += after.settle();
@@ -175,33 +172,59 @@ impl Driver {
                         Dispatched::Spawned => pass.spawned += 1,
                         Dispatched::Settled => {}
                     }
+                    continue;
                 }
-                event => {
-                    take_in(shared, state, event, after);
-                    frames_locked += 1;
-                    if frames_locked == FRAMES_LOCKED {
-                        (locked, frames_locked) = (None, 0);
-                    }
+                Event::Result(token, value) => {
+                    let kept = |callers: &mut Callers| Kept::from(callers.keep(value));
+                    state.end_with(token, kept, after);
                 }
+                Event::Yield(token, value) => state.yielded(token, value, after),
+                event => take_in(shared, state, event, after),
+            }
+            frames_locked += 1;
+            if frames_locked == FRAMES_LOCKED {
+                (locked, frames_locked) = (None, 0);
             }
         }
         Ok(())
     }
 }
 
-/// What all frames but calls bring about.
+impl State {
+    /// A call has ended with the result that `kept` gives.
+    #[inline]
+    fn end_with(
+        &mut self,
+        token: Option<Token>,
+        kept: impl FnOnce(&mut Callers) -> Kept,
+        after: &mut After,
+    ) {
+        if let Some(token) = token {
+            let value = kept(&mut self.callers);
+            self.callers.end(token, Ended::Value(value), after);
+        }
+        self.unpark(after);
+    }
+
+    #[inline]
+    fn yielded(&mut self, token: Token, value: &[u8], after: &mut After) {
+        if let Some(ignored) = self.callers.yielded(token, value, after)
+            && let Some(connection) = self.phase.connection()
+        {
+            connection.yields_taken(ignored, 1, value.len() as u64);
+        }
+    }
+}
+
+/// What all frames bring about but calls, items and results.
+///
+/// Apart from those, as the code between them would be nearly twice as large.
+#[inline(never)]
 fn take_in(shared: &Shared, state: &mut State, event: Event<'_>, after: &mut After) {
     let Some(connection) = state.phase.connection() else {
         return;
     };
     match event {
-        Event::Result(token, value) => {
-            if let Some(token) = token {
-                let value = Kept::from(state.callers.keep(value));
-                state.callers.end(token, Ended::Value(value), after);
-            }
-            state.unpark(after);
-        }
         Event::Error(token, failure) => {
             if let Some(token) = token {
                 state
@@ -233,11 +256,6 @@ fn take_in(shared: &Shared, state: &mut State, event: Event<'_>, after: &mut Aft
             state.callers.not_run(not_run, &reason, next, after);
             state.callers.refuse_parked(&reason, next, after);
         }
-        Event::Yield(token, value) => {
-            if let Some(ignored) = state.callers.yielded(token, value, after) {
-                connection.yields_taken(ignored, 1, value.len() as u64);
-            }
-        }
         Event::Credit(id) => state.inputs.wake_givers(id, after),
         Event::Item {
             id,
@@ -254,7 +272,11 @@ fn take_in(shared: &Shared, state: &mut State, event: Event<'_>, after: &mut Aft
         } => state.inputs.end(id, stream, broken, after),
         Event::Grant(token, stream) => state.callers.granted(token, stream, after),
         Event::Stop(token, stream) => state.callers.stopped(token, stream, after),
-        // A call is dispatched where it is read.
-        Event::Call { .. } | Event::Liveness | Event::Refused => {}
+        // Calls are dispatched, and what they give is kept, where it is read.
+        Event::Call { .. }
+        | Event::Result(..)
+        | Event::Yield(..)
+        | Event::Liveness
+        | Event::Refused => {}
     }
 }
