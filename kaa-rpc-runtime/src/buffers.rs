@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kaa_rpc_proto::Buffers;
 use kaa_rpc_proto::msgpack::Owner;
 
-pub(crate) use large::give_up;
+pub(crate) use large::{UNUSED, give_up, keeps_any};
 
 /// A thread keeps so many buffers …
 const KEPT: usize = 16;

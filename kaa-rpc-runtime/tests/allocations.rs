@@ -50,6 +50,20 @@ async fn echo_of(channel: &Channel, length: usize) {
     assert!(echo < 16_384, "{echo} bytes for an echo of {length}");
 }
 
+/// What kept large buffers for the next calls is idle now, and lets go of them.
+async fn gives_up_large_buffers() {
+    let before = dhat::HeapStats::get().curr_bytes;
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    let given_up = before - dhat::HeapStats::get().curr_bytes;
+    println!("given up: {given_up}");
+    assert!(
+        given_up > 8 << 20,
+        "{given_up} bytes given up after 11 seconds without calls"
+    );
+}
+
 /// One test, as all of a process count together.
 #[tokio::test(flavor = "current_thread")]
 async fn a_call_allocates_no_more_than_it_must() {
@@ -123,6 +137,7 @@ async fn a_call_allocates_no_more_than_it_must() {
     for length in [100_000, 1 << 20, (8 << 20) + 1] {
         echo_of(&channel, length).await;
     }
+    gives_up_large_buffers().await;
     // Nor if somebody stands around the call.
     let (_left, right) = Channel::pair(
         |side| {

@@ -1,7 +1,10 @@
 //! Large buffers, which all threads share: what is decoded may keep one, and be dropped anywhere.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A process keeps so many bytes: enough for a frame with 64 MiB.
 const KEPT_BYTES: usize = 65 << 20;
@@ -10,9 +13,12 @@ const KEPT_BYTES: usize = 65 << 20;
 const KEPT: usize = 64;
 
 /// What nobody needed for so long is given up.
-const UNUSED: Duration = Duration::from_secs(10);
+pub(crate) const UNUSED: Duration = Duration::from_secs(10);
 
 static POOL: Mutex<Pool> = Mutex::new(Pool::new());
+
+/// Whether there are any, for those who only want to know that.
+static KEEPS: AtomicBool = AtomicBool::new(false);
 
 /// Buffers that wait to be used again. Without them, glibc's allocator gave each to the system and got it back page by
 /// page: an echo of 1 MiB took more than twice as long.
@@ -88,6 +94,15 @@ fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Changes the pool, and drops what it gives up without the lock.
+fn change(change: impl FnOnce(&mut Pool) -> Vec<(Vec<u8>, Instant)>) {
+    let mut pool = pool();
+    let old = change(&mut pool);
+    KEEPS.store(!pool.kept.is_empty(), Ordering::Relaxed);
+    drop(pool);
+    drop(old);
+}
+
 /// An empty buffer with room for so many bytes, if there is one.
 pub(super) fn take(needed: usize) -> Option<Vec<u8>> {
     pool().take(needed)
@@ -95,25 +110,32 @@ pub(super) fn take(needed: usize) -> Option<Vec<u8>> {
 
 /// Gives an empty buffer back.
 pub(super) fn give(buffer: Vec<u8>) {
-    let old = pool().give(buffer, Instant::now());
-    drop(old);
+    change(|pool| pool.give(buffer, Instant::now()));
 }
 
 /// Gives a buffer back into which something was encoded. What is encoded grows by itself and takes none of these, so few
 /// are enough for those who read.
 pub(super) fn give_some(buffer: Vec<u8>) {
-    let mut pool = pool();
-    if !pool.has_two_like(buffer.capacity()) {
-        let old = pool.give(buffer, Instant::now());
-        drop(pool);
-        drop(old);
+    let enough = pool().has_two_like(buffer.capacity());
+    if !enough {
+        give(buffer);
     }
 }
 
-/// Gives up what nobody has needed for a while.
-pub(crate) fn give_up() {
-    let old = pool().give_up(Instant::now());
-    drop(old);
+/// Whether there is anything to [give up](give_up), now or later.
+pub(crate) fn keeps_any() -> bool {
+    KEEPS.load(Ordering::Relaxed)
+}
+
+/// Gives up what nobody has needed for a while. Says when there will be more of that.
+pub(crate) fn give_up() -> Option<Instant> {
+    let mut oldest = None;
+    change(|pool| {
+        let old = pool.give_up(Instant::now());
+        oldest = pool.kept.first().map(|(_, since)| *since);
+        old
+    });
+    Some(oldest? + UNUSED)
 }
 
 #[cfg(test)]

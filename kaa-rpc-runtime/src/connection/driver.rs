@@ -184,10 +184,13 @@ impl Driver {
 
     /// Goes to sleep, unless there is something to do after all.
     fn end_turn(&mut self, cx: &mut Context<'_>) -> Option<Poll<CloseReason>> {
+        let vigil = &mut self.vigil;
+        if buffers::keeps_any() {
+            vigil.tidy_later();
+        }
         let after = &mut self.after;
         let mut state = self.shared.lock();
         let received = self.partial.len();
-        let vigil = &mut self.vigil;
         let over = poll_time(&mut self.timer, vigil, received, &mut state, cx, after);
         let closing = state.closing;
         let blocked = !self.writing.is_empty();

@@ -1,10 +1,12 @@
-//! What the other end must do in time, whatever calls there are: read, finish its frames, live.
+//! What is to happen in time, whatever calls there are: the other end must read, finish its frames and live; large
+//! buffers are given up.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::callers::earlier;
+use crate::buffers;
 use crate::close::CloseReason;
 use crate::side::{Keepalive, Patience};
 
@@ -27,6 +29,8 @@ pub(super) struct Vigil {
     frame: Option<Instant>,
     /// Since when the socket takes nothing of what is to be written.
     stuck: Option<Instant>,
+    /// When large buffers are given up that nobody needed meanwhile.
+    tidies: Option<Instant>,
     /// When to ask at the latest.
     due: Option<Instant>,
 }
@@ -52,6 +56,7 @@ impl Vigil {
             pinged: None,
             frame: None,
             stuck: None,
+            tidies: None,
             due: None,
         };
         // Finds out when that is.
@@ -93,6 +98,23 @@ impl Vigil {
         }
     }
 
+    /// The process keeps large buffers: when nobody has needed them for a while, they are to go, also if nothing
+    /// happens any more.
+    pub(super) fn tidy_later(&mut self) {
+        if self.tidies.is_none() {
+            let at = Instant::now() + buffers::UNUSED;
+            self.tidies = Some(at);
+            self.due = earlier(self.due, self.tidies);
+        }
+    }
+
+    fn tidy(&mut self, now: Instant) {
+        if self.tidies.is_some_and(|at| at <= now) {
+            self.tidies = buffers::give_up();
+        }
+        self.due = earlier(self.due, self.tidies);
+    }
+
     /// The time in which this end did not run, because its process was stopped or the machine asleep, is
     /// not the other end's.
     fn excuse(&mut self, now: Instant) {
@@ -113,6 +135,7 @@ impl Vigil {
     /// `received`: how much there is of a frame that is there in part.
     pub(super) fn judge(&mut self, now: Instant, received: usize) -> Verdict {
         self.excuse(now);
+        self.tidy(now);
         if let Some(since) = self.stuck {
             if is_over(since, self.write_timeout, now) {
                 return Verdict::Over(CloseReason::WriteTimedOut(self.write_timeout));
