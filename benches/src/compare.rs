@@ -26,8 +26,10 @@ pub struct Suite {
     pub comparisons: &'static [Comparison],
     /// How figures grow along comparisons that have the same title.
     pub curves: &'static [Curve],
-    /// What is to be reached.
+    /// What is to be reached on one CPU.
     pub goals: &'static [Goal],
+    /// What is to be reached on all.
+    pub unpinned_goals: &'static [Goal],
     /// Whether to count the system calls that write, too.
     pub syscalls: bool,
 }
@@ -181,7 +183,7 @@ fn compare(suite: &Suite, options: &Options) -> Result<(), Error> {
         machine::describe(),
         options.rounds,
         machine::load(),
-        report::tables(suite, &results)?,
+        report::tables(suite, options.pinned, &results)?,
     );
     if suite.syscalls {
         text += &syscalls::table(suite)?;

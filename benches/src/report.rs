@@ -6,6 +6,8 @@ use std::fs;
 use crate::compare::{Comparison, Suite, document};
 use crate::sample::{Figure, Sample};
 use crate::stats::Spread;
+use crate::systems::System;
+use crate::workload::Workload;
 use crate::{Error, curves, stats};
 
 /// What each round took: for each comparison, for each of its systems.
@@ -55,9 +57,17 @@ impl Suite {
         })
     }
 
+    fn goals_of(&self, pinned: bool) -> &'static [Goal] {
+        match pinned {
+            true => self.goals,
+            false => self.unpinned_goals,
+        }
+    }
+
     /// Whether all is measured that its goals look at.
     pub fn measures_its_goals(&self) -> bool {
-        let mut points = self.goals.iter().flat_map(|goal| [Some(goal.of), goal.to]);
+        let goals = self.goals.iter().chain(self.unpinned_goals);
+        let mut points = goals.flat_map(|goal| [Some(goal.of), goal.to]);
         points.all(|point| point.is_none_or(|point| self.place_of(&point).is_some()))
     }
 }
@@ -71,6 +81,17 @@ pub struct Point {
     pub system: &'static str,
     /// Which of its figures.
     pub figure: Figure,
+}
+
+impl Point {
+    /// That of a system.
+    pub const fn of<S: System>(workload: Workload, figure: Figure) -> Self {
+        Self {
+            workload: workload.name,
+            system: S::NAME,
+            figure,
+        }
+    }
 }
 
 /// What is to be reached.
@@ -125,7 +146,7 @@ impl std::fmt::Display for Wanted {
 }
 
 /// All tables of a suite, and its goals.
-pub fn tables(suite: &Suite, results: &Results) -> Result<String, Error> {
+pub fn tables(suite: &Suite, pinned: bool, results: &Results) -> Result<String, Error> {
     let comparisons = suite.comparisons.iter().enumerate();
     let mut text: String = match suite.curves {
         [] => comparisons
@@ -133,9 +154,7 @@ pub fn tables(suite: &Suite, results: &Results) -> Result<String, Error> {
             .collect(),
         _ => curves::tables(suite, results),
     };
-    if !suite.goals.is_empty() {
-        text += &goals(suite, results)?;
-    }
+    text += &goals(suite, suite.goals_of(pinned), results)?;
     Ok(text)
 }
 
@@ -174,7 +193,10 @@ fn table(comparison: &Comparison, number: usize, results: &Results) -> String {
     text
 }
 
-fn goals(suite: &Suite, results: &Results) -> Result<String, Error> {
+fn goals(suite: &Suite, goals: &[Goal], results: &Results) -> Result<String, Error> {
+    if goals.is_empty() {
+        return Ok(String::new());
+    }
     let mut text = "### Goals\n\n".to_owned();
     row(
         &mut text,
@@ -182,7 +204,7 @@ fn goals(suite: &Suite, results: &Results) -> Result<String, Error> {
         ["wanted", "measured", ""].map(str::to_owned),
     );
     row(&mut text, "---", ["---:", "---:", "---"].map(str::to_owned));
-    for goal in suite.goals {
+    for goal in goals {
         let spread = goal.spread(suite, results)?;
         let verdict = match goal.wanted.is_met(spread.median) {
             true => "met",

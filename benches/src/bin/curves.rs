@@ -159,6 +159,7 @@ const SUITE: Suite = Suite {
         },
     ],
     goals: &[],
+    unpinned_goals: &[],
     syscalls: false,
 };
 

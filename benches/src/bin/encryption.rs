@@ -43,6 +43,7 @@ const SUITE: Suite = Suite {
     ],
     curves: &[],
     goals: &[],
+    unpinned_goals: &[],
     syscalls: false,
 };
 

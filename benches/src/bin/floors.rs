@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use kaa_benches::compare::{self, Comparison, Entry, Suite};
 use kaa_benches::report::{Goal, Point, Wanted};
-use kaa_benches::sample::Figure::{self, Cpu, Memory, P50, Rate, Throughput};
+use kaa_benches::sample::Figure::{Cpu, Memory, P50, Rate, Throughput};
 use kaa_benches::systems::floors::blocking::Blocking;
 use kaa_benches::systems::floors::cipher::Cipher;
 use kaa_benches::systems::floors::reading::ReadingOnly;
 use kaa_benches::systems::floors::shared::SharedConnection;
 use kaa_benches::systems::floors::tokio as floor1;
-use kaa_benches::systems::{System, kaa};
-use kaa_benches::workload::{IDLE, ITEMS, LARGE, ONE_BY_ONE, TASKS, Workload};
+use kaa_benches::systems::kaa;
+use kaa_benches::workload::{IDLE, ITEMS, LARGE, ONE_BY_ONE, TASKS};
 
 const SUITE: Suite = Suite {
     name: "floors",
@@ -74,93 +74,86 @@ const SUITE: Suite = Suite {
     goals: &[
         Goal {
             what: "p50 to tokio's sockets",
-            of: at::<kaa::Unix>(ONE_BY_ONE, P50),
-            to: Some(at::<floor1::Unix>(ONE_BY_ONE, P50)),
+            of: Point::of::<kaa::Unix>(ONE_BY_ONE, P50),
+            to: Some(Point::of::<floor1::Unix>(ONE_BY_ONE, P50)),
             wanted: Wanted::AtMost(0.90),
         },
         Goal {
             what: "p50 to sockets that are registered for reading only",
-            of: at::<kaa::Unix>(ONE_BY_ONE, P50),
-            to: Some(at::<ReadingOnly>(ONE_BY_ONE, P50)),
+            of: Point::of::<kaa::Unix>(ONE_BY_ONE, P50),
+            to: Some(Point::of::<ReadingOnly>(ONE_BY_ONE, P50)),
             wanted: Wanted::AtMost(1.15),
         },
         Goal {
             what: "p50 over plain TCP to tokio's sockets",
-            of: at::<kaa::PlainTcp>(ONE_BY_ONE, P50),
-            to: Some(at::<floor1::Tcp>(ONE_BY_ONE, P50)),
+            of: Point::of::<kaa::PlainTcp>(ONE_BY_ONE, P50),
+            to: Some(Point::of::<floor1::Tcp>(ONE_BY_ONE, P50)),
             wanted: Wanted::AtMost(1.10),
         },
         Goal {
             what: "p50 over encrypted TCP to that over plain TCP",
-            of: at::<kaa::Tcp>(ONE_BY_ONE, P50),
-            to: Some(at::<kaa::PlainTcp>(ONE_BY_ONE, P50)),
+            of: Point::of::<kaa::Tcp>(ONE_BY_ONE, P50),
+            to: Some(Point::of::<kaa::PlainTcp>(ONE_BY_ONE, P50)),
             wanted: Wanted::AtMost(1.20),
         },
         Goal {
             what: "p50 of a client without async to sockets that are registered for reading only",
-            of: at::<kaa::Blocking>(ONE_BY_ONE, P50),
-            to: Some(at::<ReadingOnly>(ONE_BY_ONE, P50)),
+            of: Point::of::<kaa::Blocking>(ONE_BY_ONE, P50),
+            to: Some(Point::of::<ReadingOnly>(ONE_BY_ONE, P50)),
             wanted: Wanted::AtMost(1.15),
         },
         Goal {
             what: "p50 of calls by name to that of typed ones",
-            of: at::<kaa::Dynamic>(ONE_BY_ONE, P50),
-            to: Some(at::<kaa::Unix>(ONE_BY_ONE, P50)),
+            of: Point::of::<kaa::Dynamic>(ONE_BY_ONE, P50),
+            to: Some(Point::of::<kaa::Unix>(ONE_BY_ONE, P50)),
             wanted: Wanted::AtMost(1.15),
         },
         Goal {
             what: "calls/s of 64 tasks to frames that a driver shares",
-            of: at::<kaa::Unix>(TASKS, Rate),
-            to: Some(at::<SharedConnection>(TASKS, Rate)),
+            of: Point::of::<kaa::Unix>(TASKS, Rate),
+            to: Some(Point::of::<SharedConnection>(TASKS, Rate)),
             wanted: Wanted::AtLeast(0.80),
         },
         Goal {
             what: "CPU for each call of 64 tasks to that for such a frame",
-            of: at::<kaa::Unix>(TASKS, Cpu),
-            to: Some(at::<SharedConnection>(TASKS, Cpu)),
+            of: Point::of::<kaa::Unix>(TASKS, Cpu),
+            to: Some(Point::of::<SharedConnection>(TASKS, Cpu)),
             wanted: Wanted::AtMost(1.40),
         },
         Goal {
             what: "calls/s if handlers yield once to those of handlers that do not",
-            of: at::<kaa::Yielded>(TASKS, Rate),
-            to: Some(at::<kaa::Unix>(TASKS, Rate)),
+            of: Point::of::<kaa::Yielded>(TASKS, Rate),
+            to: Some(Point::of::<kaa::Unix>(TASKS, Rate)),
             wanted: Wanted::AtLeast(0.55),
         },
         Goal {
             what: "MB/s of 1 MiB to tokio's sockets",
-            of: at::<kaa::Unix>(LARGE, Throughput),
-            to: Some(at::<floor1::Unix>(LARGE, Throughput)),
+            of: Point::of::<kaa::Unix>(LARGE, Throughput),
+            to: Some(Point::of::<floor1::Unix>(LARGE, Throughput)),
             wanted: Wanted::AtLeast(0.85),
         },
         Goal {
             what: "MB/s of 1 MiB encrypted to what the cipher seals",
-            of: at::<kaa::Tcp>(LARGE, Throughput),
-            to: Some(at::<Cipher>(LARGE, Throughput)),
+            of: Point::of::<kaa::Tcp>(LARGE, Throughput),
+            to: Some(Point::of::<Cipher>(LARGE, Throughput)),
             wanted: Wanted::AtLeast(0.20),
         },
         Goal {
             what: "items/s to calls/s of 64 tasks",
-            of: at::<kaa::Unix>(ITEMS, Rate),
-            to: Some(at::<kaa::Unix>(TASKS, Rate)),
+            of: Point::of::<kaa::Unix>(ITEMS, Rate),
+            to: Some(Point::of::<kaa::Unix>(TASKS, Rate)),
             wanted: Wanted::AtLeast(1.50),
         },
         Goal {
             what: "KiB of an idle connection",
-            of: at::<kaa::Unix>(IDLE, Memory),
+            of: Point::of::<kaa::Unix>(IDLE, Memory),
             to: None,
             wanted: Wanted::AtMost(8.0),
         },
     ],
+    unpinned_goals: &[],
     syscalls: false,
 };
-
-const fn at<S: System>(workload: Workload, figure: Figure) -> Point {
-    Point {
-        workload: workload.name,
-        system: S::NAME,
-        figure,
-    }
-}
 
 fn main() -> ExitCode {
     compare::main(&SUITE)

@@ -3,6 +3,10 @@
 use std::process::ExitCode;
 
 use kaa_benches::compare::{self, Comparison, Entry, Suite};
+#[cfg(any(feature = "tarpc", feature = "tonic"))]
+use kaa_benches::report::{Goal, Point, Wanted};
+#[cfg(any(feature = "tarpc", feature = "tonic"))]
+use kaa_benches::sample::Figure::Rate;
 #[cfg(feature = "capnp")]
 use kaa_benches::systems::capnp::Capnp;
 use kaa_benches::systems::floors::reading::ReadingOnly;
@@ -162,10 +166,44 @@ const SUITE: Suite = Suite {
         },
     ],
     curves: &[],
-    goals: &[],
+    goals: &[
+        #[cfg(feature = "tarpc")]
+        Goal {
+            what: "calls/s of 64 tasks to tarpc's",
+            of: Point::of::<kaa::Unix>(TASKS, Rate),
+            to: Some(Point::of::<Tarpc>(TASKS, Rate)),
+            wanted: Wanted::AtLeast(7.0),
+        },
+        #[cfg(feature = "tonic")]
+        Goal {
+            what: "calls/s of 64 tasks to tonic's",
+            of: Point::of::<kaa::Unix>(TASKS, Rate),
+            to: Some(Point::of::<Tonic>(TASKS, Rate)),
+            wanted: Wanted::AtLeast(35.0),
+        },
+    ],
+    unpinned_goals: &[
+        #[cfg(feature = "tarpc")]
+        Goal {
+            what: "calls/s of 64 tasks to tarpc's",
+            of: Point::of::<kaa::Unix>(TASKS, Rate),
+            to: Some(Point::of::<Tarpc>(TASKS, Rate)),
+            wanted: Wanted::AtLeast(4.0),
+        },
+    ],
     syscalls: true,
 };
 
 fn main() -> ExitCode {
     compare::main(&SUITE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goals_look_at_is_measured() {
+        assert!(SUITE.measures_its_goals());
+    }
 }
