@@ -1,28 +1,25 @@
 //! `kaa call`: calls one function of a running program.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use kaa_rpc_runtime::{
-    Channel, ConnectError, Error, HandshakeError, InProgress, Secret, SecretError, Value,
-};
+use kaa_rpc_runtime::{Channel, Error, InProgress, Value};
 use tokio::sync::mpsc;
 
 use crate::arguments::WordArguments;
 use crate::details::details;
 use crate::json;
+use crate::reach::Reach;
 use crate::report::{Failure, Status};
 use crate::signals;
-use crate::time;
 
 /// Call a function of a running program, and print what it yields and its result as JSON
 #[derive(Debug, Args)]
 #[command(after_help = "`kaa call --help` has examples.", after_long_help = MANUAL)]
 pub(crate) struct Call {
-    /// Where the program listens: `unix:NAME`, `unix:/PATH` or `tcp:HOST:PORT`
-    address: String,
+    #[command(flatten)]
+    reach: Reach,
     /// The name of the function
     name: String,
     /// Positional arguments in JSON, and named ones as KEY=JSON; @FILE and KEY=@FILE are streams
@@ -31,19 +28,6 @@ pub(crate) struct Call {
     /// A named argument that is a string, taken as it is; for the variables of a script
     #[arg(short = 's', long = "string", value_name = "KEY=TEXT")]
     strings: Vec<String>,
-    /// The file with the secret that the program has, too
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "KAA_SECRET_FILE",
-        hide_env_values = true
-    )]
-    secret_file: Option<PathBuf>,
-    /// How long to wait for the connection, and then for the answer, such as 250ms, 5s or 2m
-    ///
-    /// Without it: 10 seconds for the connection, and no end for the answer.
-    #[arg(long, value_name = "TIME", value_parser = time::parse_timeout)]
-    timeout: Option<Duration>,
     /// Send the call and ask for no answer; nothing is printed
     ///
     /// The command still waits a little for the function to end, for a stopped connection stops the
@@ -59,17 +43,6 @@ pub(crate) struct Call {
     /// Tell what went wrong on standard error as one line of JSON
     #[arg(long)]
     json_errors: bool,
-    /// Which of the program's secrets this one is, where it has several
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    key_id: String,
-    /// Call only a program of this service name, though others may have the same secret
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    service: String,
 }
 
 /// What a function gives.
@@ -132,7 +105,7 @@ Examples:
   state=$(kaa call unix:player state --raw)"#;
 
 /// How long the end of the connection may take once there is nothing to lose.
-const PARTING: Duration = Duration::from_secs(1);
+pub(crate) const PARTING: Duration = Duration::from_secs(1);
 
 impl Call {
     pub(crate) fn run(&self) -> Result<(), Failure> {
@@ -148,99 +121,22 @@ impl Call {
             let message = "--oneway: a call without an answer takes no streams along";
             return Err(Failure::usage(message));
         }
-        self.with_channel(async |channel| {
-            if self.oneway {
-                self.send(channel, arguments).await
-            } else {
-                self.ask(channel, arguments).await
-            }
-        })
+        self.reach
+            .with_channel(self.close_timeout(), async |channel| {
+                if self.oneway {
+                    self.send(channel, arguments).await
+                } else {
+                    self.ask(channel, arguments).await
+                }
+            })
     }
 
-    /// One that only connects, for commands that ask something of their own.
-    pub(crate) fn connecting(
-        address: &str,
-        secret_file: Option<&Path>,
-        timeout: Option<Duration>,
-    ) -> Self {
-        Self {
-            address: address.to_owned(),
-            name: String::new(),
-            words: Vec::new(),
-            strings: Vec::new(),
-            secret_file: secret_file.map(Path::to_owned),
-            timeout,
-            oneway: false,
-            raw: false,
-            only: None,
-            json_errors: false,
-            key_id: String::new(),
-            service: String::new(),
+    /// The end of the connection stops what still runs, so a oneway call gets its time before it.
+    fn close_timeout(&self) -> Option<Duration> {
+        match (self.oneway, self.reach.timeout) {
+            (false, _) => Some(PARTING),
+            (true, timeout) => timeout.map(|timeout| timeout.saturating_add(PARTING)),
         }
-    }
-
-    /// Connects, and does something with the channel.
-    pub(crate) fn with_channel(
-        &self,
-        work: impl AsyncFnOnce(&Channel) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let path = self.secret_file.as_deref().ok_or_else(no_secret)?;
-        let secret = Secret::from_file(path).map_err(|error| unreadable(path, &error))?;
-        // Not of this thread alone: the connection lives on while this one is stuck in writing its output.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(Status::Failed, format!("cannot start: {error}")))?;
-        runtime.block_on(async {
-            let channel = self.connect(&secret, path).await?;
-            work(&channel).await
-        })
-    }
-
-    async fn connect(&self, secret: &Secret, path: &Path) -> Result<Channel, Failure> {
-        let mut builder = Channel::builder(secret)
-            .key_id(&self.key_id)
-            .service(&self.service);
-        if let Some(timeout) = self.timeout {
-            builder = builder.timeout(timeout).open_timeout(timeout);
-        }
-        // The end of the connection stops what still runs, so a oneway call gets its time before it.
-        builder = match (self.oneway, self.timeout) {
-            (false, _) => builder.close_timeout(PARTING),
-            (true, Some(timeout)) => builder.close_timeout(timeout.saturating_add(PARTING)),
-            (true, None) => builder,
-        };
-        let connecting = builder.connect(&self.address).await;
-        connecting.map_err(|error| self.not_connected(&error, path))
-    }
-
-    fn not_connected(&self, error: &ConnectError, secret: &Path) -> Failure {
-        match error {
-            ConnectError::Address(_) | ConnectError::Settings(_) => {
-                Failure::usage(error.to_string())
-            }
-            ConnectError::Handshake(HandshakeError::Refused) => {
-                let key_id = match self.key_id.as_str() {
-                    "" => String::new(),
-                    id => format!(", under the key id `{id}`"),
-                };
-                self.handshake(error).help(format!(
-                    "probably a wrong secret: this is the one in {}, and the server needs the same{key_id}",
-                    secret.display()
-                ))
-            }
-            ConnectError::Handshake(_) | ConnectError::Io(_) | ConnectError::TimedOut(_) => {
-                self.handshake(error)
-            }
-            _ => Failure::new(Status::NotConnected, error.to_string()),
-        }
-    }
-
-    /// For errors that do not name the address themselves.
-    fn handshake(&self, error: &ConnectError) -> Failure {
-        let message = format!("cannot connect to {}: {error}", self.address);
-        Failure::new(Status::NotConnected, message)
     }
 
     async fn ask(&self, channel: &Channel, mut arguments: WordArguments) -> Result<(), Failure> {
@@ -385,20 +281,4 @@ fn stream_help(error: &Error, has_streams: bool) -> Option<&'static str> {
     has_streams.then_some(
         "an argument that begins with @ is a stream, for a parameter of type `stream<…>` only",
     )
-}
-
-fn no_secret() -> Failure {
-    Failure::usage("no secret: give --secret-file FILE, or set KAA_SECRET_FILE")
-        .help("`kaa keygen FILE` makes one; the server must use the same file, or a copy")
-}
-
-fn unreadable(path: &Path, error: &SecretError) -> Failure {
-    let failure = Failure::usage(error.to_string());
-    if error.is_not_found() {
-        let path = path.display();
-        return failure.help(format!(
-            "`kaa keygen {path}` makes it; the server must use the same file, or a copy"
-        ));
-    }
-    failure
 }

@@ -1,15 +1,14 @@
 //! `kaa describe` and `kaa ping`: what a running program says of itself.
 
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use kaa_rpc_runtime::Value;
 
-use crate::call::{Call, failed};
+use crate::call::{PARTING, failed};
+use crate::reach::Reach;
 use crate::report::{Failure, Status};
-use crate::time;
 
 /// Show what a running program exposes, in the syntax of .kidl files
 #[derive(Debug, Args)]
@@ -27,33 +26,10 @@ pub(crate) struct Ping {
     reach: Reach,
 }
 
-#[derive(Debug, Args)]
-struct Reach {
-    /// Where the program listens: `unix:NAME`, `unix:/PATH` or `tcp:HOST:PORT`
-    address: String,
-    /// The file with the secret that the program has, too
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "KAA_SECRET_FILE",
-        hide_env_values = true
-    )]
-    secret_file: Option<PathBuf>,
-    /// How long to wait for the connection, and then for the answer, such as 250ms, 5s or 2m
-    #[arg(long, value_name = "TIME", value_parser = time::parse_timeout)]
-    timeout: Option<Duration>,
-}
-
-impl Reach {
-    fn call(&self) -> Call {
-        Call::connecting(&self.address, self.secret_file.as_deref(), self.timeout)
-    }
-}
-
 impl Describe {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        self.reach.call().with_channel(async |channel| {
+        self.reach.with_channel(Some(PARTING), async |channel| {
             let described = channel.describe(&names).await;
             let described = described.map_err(|error| failed(&error))?;
             let told = |name: &&&str| {
@@ -73,7 +49,7 @@ impl Describe {
 
 impl Ping {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        self.reach.call().with_channel(async |channel| {
+        self.reach.with_channel(Some(PARTING), async |channel| {
             let began = Instant::now();
             let answer = channel.rpc::<Value, _>("kaa.ping", ()).await;
             let took = began.elapsed();

@@ -10,6 +10,7 @@ mod describe;
 mod details;
 mod json;
 mod keygen;
+mod reach;
 mod report;
 mod signals;
 mod streams;

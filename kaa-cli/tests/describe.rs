@@ -42,6 +42,10 @@ fn a_program_that_answers_is_told_from_one_that_does_not() {
         pong.stdout.starts_with("unix:player answers in "),
         "{pong:#?}"
     );
+    let other_key = ask(&fixture, &["ping", "unix:player", "--key-id=guest"]);
+    other_key.fails(3, &["key id `guest`"]);
+    let other_service = ask(&fixture, &["describe", "unix:player", "--service=radio"]);
+    other_service.fails(3, &["radio"]);
     fixture.stop();
     ask(&fixture, &["ping", "unix:player"]).fails(3, &[]);
 }

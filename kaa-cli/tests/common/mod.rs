@@ -136,6 +136,7 @@ fn player(secret: Secret, log: mpsc::Sender<Value>) -> kaa_rpc_runtime::ServerBu
         Ok(Timestamp::new(time.secs() + secs, by.subsec_nanos()))
     };
     Server::builder(secret)
+        .service("player")
         .close_timeout(Duration::from_millis(500))
         .register_fn("add", params(["a", "b?"], add))
         .register_fn("echo", params(["value"], async |value: Value| Ok(value)))
