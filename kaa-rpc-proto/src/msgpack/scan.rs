@@ -226,17 +226,27 @@ impl Scanner {
                 }
                 left = around.get(depth as usize).copied().unwrap_or(0);
             }
-            left -= 1;
-            owed -= 1;
-            if token::skip_short(&mut rest) {
+            let before = left;
+            while left > 0 && token::skip_short(&mut rest) {
+                left -= 1;
+            }
+            owed -= before - left;
+            if left == 0 {
                 continue;
             }
-            let (token, after) = next_other(rest)?;
-            rest = after;
-            let values = match token {
-                Token::List(items) => u64::from(items),
-                Token::Map(entries) => u64::from(entries) * 2,
-                _ => continue,
+            left -= 1;
+            owed -= 1;
+            let values = match token::next_if_small_map(&mut rest) {
+                Some(entries) => u64::from(entries) * 2,
+                None => {
+                    let (token, after) = next_other(rest)?;
+                    rest = after;
+                    match token {
+                        Token::List(items) => u64::from(items),
+                        Token::Map(entries) => u64::from(entries) * 2,
+                        _ => continue,
+                    }
+                }
             };
             if depth == self.max_nesting {
                 return Err(ScanError::TooDeep {

@@ -101,7 +101,7 @@ pub(super) fn next<'a>(input: &mut &'a [u8]) -> Result<Token<'a>, ScanError> {
     })
 }
 
-/// For each first byte of a scalar of fixed size: how many bytes follow it. Else [`OTHER`].
+/// For each first byte of a scalar of fixed size: how many bytes that takes. Else [`OTHER`].
 #[allow(
     clippy::indexing_slicing,
     reason = "it is done by the compiler, which would notice"
@@ -112,13 +112,13 @@ const FIXED: [u8; 256] = {
     loop {
         sizes[first as usize] = match Marker::from_u8(first) {
             Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::False | Marker::True => {
-                0
+                1
             }
-            Marker::U8 | Marker::I8 => 1,
-            Marker::U16 | Marker::I16 => 2,
-            Marker::U32 | Marker::I32 | Marker::F32 => 4,
-            Marker::U64 | Marker::I64 | Marker::F64 => 8,
-            Marker::FixStr(length) => length,
+            Marker::U8 | Marker::I8 => 2,
+            Marker::U16 | Marker::I16 => 3,
+            Marker::U32 | Marker::I32 | Marker::F32 => 5,
+            Marker::U64 | Marker::I64 | Marker::F64 => 9,
+            Marker::FixStr(length) => 1 + length,
             _ => OTHER,
         };
         if first == u8::MAX {
@@ -128,7 +128,7 @@ const FIXED: [u8; 256] = {
     }
 };
 
-const OTHER: u8 = u8::MAX;
+const OTHER: u8 = 0;
 
 /// The first byte of a string of 32 to 255 bytes.
 const STR8: u8 = 0xd9;
@@ -137,14 +137,14 @@ const STR8: u8 = 0xd9;
 /// most are, and this is faster than [`next`].
 #[inline]
 pub(super) fn skip_short(input: &mut &[u8]) -> bool {
-    let Some((&first, rest)) = input.split_first() else {
+    let Some(&first) = input.first() else {
         return false;
     };
     let size = FIXED.get(usize::from(first)).copied().unwrap_or(OTHER);
     if size == OTHER {
         return first == STR8 && next_if_short_str(input).is_some();
     }
-    match rest.get(usize::from(size)..) {
+    match input.get(usize::from(size)..) {
         Some(rest) => {
             *input = rest;
             true
