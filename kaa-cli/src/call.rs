@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::arguments::WordArguments;
 use crate::details::details;
 use crate::json;
-use crate::reach::Reach;
+use crate::reach::{PARTING, Reach};
 use crate::report::{Failure, Status};
 use crate::signals;
 
@@ -103,9 +103,6 @@ Examples:
   kaa call unix:player scan '"/music"' --only items | jq .title
   kaa call unix:player upload -s title=Norma data=@norma.ogg
   state=$(kaa call unix:player state --raw)"#;
-
-/// How long the end of the connection may take once there is nothing to lose.
-pub(crate) const PARTING: Duration = Duration::from_secs(1);
 
 impl Call {
     pub(crate) fn run(&self) -> Result<(), Failure> {

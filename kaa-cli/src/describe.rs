@@ -6,8 +6,8 @@ use std::time::Instant;
 use clap::Args;
 use kaa_rpc_runtime::Value;
 
-use crate::call::{PARTING, failed};
-use crate::reach::Reach;
+use crate::call::failed;
+use crate::reach::{PARTING, Reach};
 use crate::report::{Failure, Status};
 
 /// Show what a running program exposes, in the syntax of .kidl files

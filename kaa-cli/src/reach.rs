@@ -9,6 +9,9 @@ use kaa_rpc_runtime::{Channel, ConnectError, HandshakeError, Secret, SecretError
 use crate::report::{Failure, Status};
 use crate::time;
 
+/// How long the end of the connection may take once there is nothing to lose.
+pub(crate) const PARTING: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Args)]
 pub(crate) struct Reach {
     /// Where the program listens: `unix:NAME`, `unix:/PATH` or `tcp:HOST:PORT`

@@ -7,6 +7,8 @@ use kaa_benches::compare::{self, Comparison, Entry, Suite};
 use kaa_benches::report::{Goal, Point, Wanted};
 #[cfg(any(feature = "tarpc", feature = "tonic"))]
 use kaa_benches::sample::Figure::Rate;
+#[cfg(any(feature = "tarpc", feature = "tonic"))]
+use kaa_benches::systems::System;
 #[cfg(feature = "capnp")]
 use kaa_benches::systems::capnp::Capnp;
 use kaa_benches::systems::floors::reading::ReadingOnly;
@@ -168,31 +170,27 @@ const SUITE: Suite = Suite {
     curves: &[],
     goals: &[
         #[cfg(feature = "tarpc")]
-        Goal {
-            what: "calls/s of 64 tasks to tarpc's",
-            of: Point::of::<kaa::Unix>(TASKS, Rate),
-            to: Some(Point::of::<Tarpc>(TASKS, Rate)),
-            wanted: Wanted::AtLeast(7.0),
-        },
+        to::<Tarpc>("calls/s of 64 tasks to tarpc's", 7.0),
         #[cfg(feature = "tonic")]
-        Goal {
-            what: "calls/s of 64 tasks to tonic's",
-            of: Point::of::<kaa::Unix>(TASKS, Rate),
-            to: Some(Point::of::<Tonic>(TASKS, Rate)),
-            wanted: Wanted::AtLeast(35.0),
-        },
+        to::<Tonic>("calls/s of 64 tasks to tonic's", 35.0),
     ],
     unpinned_goals: &[
         #[cfg(feature = "tarpc")]
-        Goal {
-            what: "calls/s of 64 tasks to tarpc's",
-            of: Point::of::<kaa::Unix>(TASKS, Rate),
-            to: Some(Point::of::<Tarpc>(TASKS, Rate)),
-            wanted: Wanted::AtLeast(4.0),
-        },
+        to::<Tarpc>("calls/s of 64 tasks to tarpc's", 4.0),
     ],
     syscalls: true,
 };
+
+/// So many times as many calls as another system.
+#[cfg(any(feature = "tarpc", feature = "tonic"))]
+const fn to<S: System>(what: &'static str, times: f64) -> Goal {
+    Goal {
+        what,
+        of: Point::of::<kaa::Unix>(TASKS, Rate),
+        to: Some(Point::of::<S>(TASKS, Rate)),
+        wanted: Wanted::AtLeast(times),
+    }
+}
 
 fn main() -> ExitCode {
     compare::main(&SUITE)

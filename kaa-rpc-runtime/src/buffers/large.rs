@@ -17,7 +17,7 @@ pub(crate) const UNUSED: Duration = Duration::from_secs(10);
 
 static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 
-/// Whether there are any, for those who only want to know that.
+/// Whether there may be any, for those who only want to know that. A taker does not say that it took the last one.
 static KEEPS: AtomicBool = AtomicBool::new(false);
 
 /// Buffers that wait to be used again. Without them, glibc's allocator gave each to the system and got it back page by

@@ -168,7 +168,6 @@ impl Dispatcher {
     }
 
     /// The same where interceptors stand around the call. They are asked before anything of it is decoded.
-    #[inline(never)]
     fn intercepted(
         &mut self,
         chain: &Arc<ServedChain>,
@@ -337,7 +336,6 @@ impl Dispatcher {
         }
     }
 
-    #[cold]
     fn answer(&mut self, id: Option<CallId>, cost: u32, reply: Reply) {
         // Whoever has a newer schema tells of events that this end does not know.
         let event = id.is_none();
@@ -358,7 +356,6 @@ impl Dispatcher {
 }
 
 impl Refusal {
-    #[cold]
     pub(super) fn reply(self, function: &str) -> Reply {
         match self {
             Self::Reply(reply) => reply,
@@ -383,7 +380,6 @@ pub(crate) fn is_bad_call(kind: FailureKind) -> bool {
     )
 }
 
-#[cold]
 fn unknown(table: &Table, name: &str) -> Reply {
     let closest = closest(table, name);
     let hint = match closest {
