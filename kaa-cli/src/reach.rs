@@ -27,7 +27,7 @@ pub(crate) struct Reach {
     /// Which of the program's secrets this one is, where it has several
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     key_id: String,
-    /// Talk only to a program of this service name, though others may have the same secret
+    /// Talk only to a program of this service name, or of none, though others may have the same secret
     #[arg(
         long,
         value_name = "NAME",
